@@ -1,0 +1,17 @@
+//! holdback keeps merchants' money back between order systems and payout systems,
+//! and releases it on the settlement date when nothing stands in the way.
+//!
+//! ```text
+//!  order-completed, refund, …     ┌──────────────────── one Postgres transaction ─────────────────────┐
+//!  Kafka ──▶ ingest ──▶ message ──▶ store: lock ─▶ rules::decide (pure) ─▶ holds, journal, position   │
+//!           (bytes)     (parse)   └───────────────────────────────────────────────────────────────────┘
+//!  clock ──▶ release ──▶ (gate) ──▶ store: claim ─▶ rules::release (pure) ─▶ holds, journal    same form
+//!                                                                                 │
+//!  journal, unpublished ──▶ publish ──▶ Kafka transaction ──▶ read back ──▶ published_sequence
+//! ```
+//!
+//! Facts in, decisions by pure functions, effects in one transaction, events out of the journal.
+//! Arrows point one way: `rules` ◀ `message` ◀ {`store`, `kafka`} ◀ loops ◀ `main`.
+
+pub mod message;
+pub mod rules;

@@ -1,0 +1,1 @@
+//! Wire types: what comes in and goes out over Kafka, and nothing of the rules.

@@ -1,0 +1,179 @@
+//! What the outside says happened, parsed. Wire forms and their checks are in `message`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::agreement::Agreement;
+use super::calendar::Calendar;
+use super::ids::{DisputeId, MerchantId, OrderId, RefundId, ReleaseId, SettlementId};
+use super::money::{Amount, Currency};
+use super::time::Instant;
+
+/// A digest of the fields that the contract names, as parsed: amounts by value, times as instants,
+/// absent = null = default, sets without order. Same key and other digest is a conflict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ContentHash(pub [u8; 16]);
+
+/// Any accepted input message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fact {
+    Order(OrderFact),
+    Agreement(Box<Agreement>),
+    Calendar(Box<Calendar>),
+    Payout(PayoutResult),
+}
+
+/// A fact about one order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderFact {
+    pub merchant: MerchantId,
+    pub order: OrderId,
+    pub content: ContentHash,
+    /// W3C trace context of the message, carried through to what it causes.
+    pub traceparent: Option<String>,
+    pub what: OrderEvent,
+}
+
+/// What happened to the order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OrderEvent {
+    Completed(Completed),
+    Confirmed { at: Instant, by: ConfirmedBy },
+    Delivered { at: Instant },
+    Cancelled { at: Instant, reason: Option<String> },
+    Refunded(Refunded),
+    DisputeOpened(DisputeOpened),
+    DisputeUpdated(DisputeUpdated),
+    DisputeClosed(DisputeClosed),
+}
+
+/// `order.completed`: the sale.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Completed {
+    /// Gross, above zero.
+    pub amount: Amount,
+    /// At most `amount`.
+    pub fees: Amount,
+    pub currency: Currency,
+    pub at: Instant,
+    pub attributes: BTreeMap<String, String>,
+}
+
+/// Who confirmed receipt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConfirmedBy {
+    Merchant,
+    Buyer,
+}
+
+/// `refund.succeeded`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refunded {
+    pub refund: RefundId,
+    /// Above zero.
+    pub amount: Amount,
+    pub currency: Currency,
+    pub at: Instant,
+    pub reason: Option<String>,
+    pub dispute: Option<DisputeId>,
+}
+
+/// What kind of complaint stands behind a dispute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DisputeKind {
+    Complaint,
+    Return,
+    Exchange,
+    Chargeback,
+    Inquiry,
+}
+
+/// `dispute.opened`. The message names no currency: a contested amount is a plain number that must
+/// fit the order's currency when the dispute is applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DisputeOpened {
+    pub dispute: DisputeId,
+    pub kind: DisputeKind,
+    /// Absent: the whole order.
+    pub amount: Option<rust_decimal::Decimal>,
+    pub at: Instant,
+}
+
+/// `dispute.updated`: the highest version counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DisputeUpdated {
+    pub dispute: DisputeId,
+    pub version: u64,
+    pub kind: Option<DisputeKind>,
+    pub amount: Option<rust_decimal::Decimal>,
+    pub at: Instant,
+}
+
+/// `dispute.closed`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DisputeClosed {
+    pub dispute: DisputeId,
+    pub outcome: DisputeOutcome,
+    pub at: Instant,
+    /// That much stays blocked until refunds naming the dispute reach it.
+    pub refund_expected: Option<rust_decimal::Decimal>,
+}
+
+/// How a dispute ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DisputeOutcome {
+    Won,
+    Withdrawn,
+    Resolved,
+    Lost,
+}
+
+/// `payout.paid` or `payout.failed`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PayoutResult {
+    pub merchant: MerchantId,
+    pub subject: PayoutSubject,
+    pub attempt: u32,
+    pub paid: bool,
+    pub at: Instant,
+    pub reason: Option<String>,
+    pub content: ContentHash,
+    pub traceparent: Option<String>,
+}
+
+/// What was paid or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PayoutSubject {
+    Release(ReleaseId),
+    /// Each of the settlement's releases.
+    Settlement(SettlementId),
+}
+
+/// The key of a message about an order: what makes a second one "the same again".
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FactKey {
+    pub kind: FactKind,
+    /// The id that the kind is known by; for an order's own events the order id, for
+    /// `dispute.updated` the dispute id.
+    pub id: String,
+    /// `dispute.updated` only, else 0.
+    pub version: u64,
+}
+
+/// The kinds of facts about an order, with the numbers under which they are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum FactKind {
+    Completed = 1,
+    Confirmed = 2,
+    Delivered = 3,
+    Cancelled = 4,
+    Refunded = 5,
+    DisputeOpened = 6,
+    DisputeUpdated = 7,
+    DisputeClosed = 8,
+}

@@ -1,0 +1,124 @@
+//! Names of things. Outside ids are texts of 1–128 characters without control characters;
+//! ours are UUIDv5 under one namespace, so the same facts give the same ids (contract, section 9).
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// What is wrong with an id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IdError {
+    /// Empty, or longer than 128 characters.
+    #[error("an id has 1 to 128 characters")]
+    Length,
+    /// Contains a control character.
+    #[error("an id has no control characters")]
+    Control,
+}
+
+macro_rules! text_ids {
+    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// Checks length and characters.
+            ///
+            /// # Errors
+            /// [`IdError`] says what is wrong.
+            pub fn parse(text: &str) -> Result<Self, IdError> {
+                check(text)?;
+                Ok(Self(Arc::from(text)))
+            }
+
+            /// The text as it came.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+                Self::parse(&text).map_err(serde::de::Error::custom)
+            }
+        }
+    )+};
+}
+
+fn check(text: &str) -> Result<(), IdError> {
+    let length = text.chars().count();
+    if length == 0 || length > 128 {
+        return Err(IdError::Length);
+    }
+    if text.chars().any(char::is_control) {
+        return Err(IdError::Control);
+    }
+    Ok(())
+}
+
+text_ids! {
+    /// A merchant, or `*` for the platform itself.
+    MerchantId,
+    /// An order; an order's identity is (merchant, order).
+    OrderId,
+    /// A refund.
+    RefundId,
+    /// A dispute of any kind.
+    DisputeId,
+    /// An agreement; its versions share the id.
+    AgreementId,
+    /// A calendar of working days.
+    CalendarId,
+    /// The name of a term, unique in its agreement.
+    TermName,
+}
+
+macro_rules! uuid_ids {
+    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub struct $name(pub Uuid);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(&self.0, f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(&self.0, f)
+            }
+        }
+    )+};
+}
+
+uuid_ids! {
+    /// One hold: one order under one term.
+    HoldId,
+    /// One release of one hold.
+    ReleaseId,
+    /// The releases of one merchant and currency on one date.
+    SettlementId,
+    /// What a merchant owes for one cause.
+    ReceivableId,
+    /// A `CloudEvents` id of an event of ours.
+    EventId,
+}

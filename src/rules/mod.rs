@@ -1,0 +1,20 @@
+//! The rules of money and time. Pure: no async, no SQL, no Kafka, no clock.
+//!
+//! A fact about an order meets everything known about that order ([`order::Order`]) in
+//! [`decide`]; a hold that may be due meets the clock in [`release`]. Both answer with journal
+//! [`entry::Entry`]s: the events that the outside sees and the transfers that they stand for.
+//! Time is an argument, the same arguments give the same answer.
+
+pub mod agreement;
+pub mod calendar;
+pub mod decide;
+pub mod entry;
+pub mod fact;
+pub mod hold;
+pub mod ids;
+pub mod money;
+pub mod order;
+pub mod payout;
+pub mod release;
+pub mod settlement;
+pub mod time;

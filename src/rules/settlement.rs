@@ -1,0 +1,1 @@
+//! Settlement dates: cycle, roll and cut-off in the agreement's zone (contract, section 5).
