@@ -1,0 +1,223 @@
+//! The only SQL. One file per table or aggregate; every statement works on a set of rows and is
+//! checked against the schema when it is compiled.
+//!
+//! A transaction is never cancelled half-way: nobody wraps these futures in a timeout or a select.
+//! Rows are locked in one order everywhere: positions, catalogue, orders, holds, merchants,
+//! settlements; inside a table by key.
+
+pub mod agreements;
+pub mod audit;
+pub mod cases;
+pub mod dead_letters;
+pub mod deployment;
+pub mod due;
+pub mod journal;
+pub mod orders;
+pub mod parked;
+pub mod payouts;
+pub mod positions;
+pub mod publication;
+pub mod settlements;
+mod types;
+pub mod writes;
+
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions, PgPool, Postgres, Transaction};
+
+use crate::clock::Clock;
+use crate::rules::time::Instant;
+
+/// The schema, as numbered steps.
+pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("schemas/migrations");
+
+/// What can go wrong with the database, by what the caller should do.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Passes by itself: try the whole transaction again after a pause.
+    #[error("the database could not {what} now")]
+    Retry {
+        what: &'static str,
+        #[source]
+        source: sqlx::Error,
+    },
+    /// A row that the schema refuses: one message of the batch is the reason.
+    #[error("the database refused to {what}")]
+    Data {
+        what: &'static str,
+        #[source]
+        source: sqlx::Error,
+    },
+    /// Somebody else has moved a position that this process believed to own.
+    #[error("another process reads this partition now")]
+    LostPartition,
+    /// Somebody else made the same row at the same moment: try again and see it.
+    #[error("another transaction wrote the same key")]
+    Raced,
+    /// A mistake of ours or a foreign schema: stop.
+    #[error("the database could not {what}")]
+    Fatal {
+        what: &'static str,
+        #[source]
+        source: sqlx::Error,
+    },
+    /// A row that this version can't read.
+    #[error("the database holds {0}, which this version can't read")]
+    Unreadable(String),
+}
+
+impl StoreError {
+    /// True when the same transaction may succeed later.
+    #[must_use]
+    pub fn passes(&self) -> bool {
+        matches!(self, Self::Retry { .. } | Self::Raced)
+    }
+}
+
+/// Sorts a database error by what to do about it.
+fn failed(what: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
+    move |source| {
+        let code = source
+            .as_database_error()
+            .and_then(|error| error.code())
+            .map(|code| code.into_owned());
+        match (&source, code.as_deref()) {
+            (_, Some("23505")) => StoreError::Raced,
+            (_, Some(code)) if code.starts_with("22") || code.starts_with("23") => {
+                StoreError::Data { what, source }
+            }
+            (_, Some(code))
+                if ["08", "40", "53", "55", "57"].iter().any(|class| code.starts_with(class)) =>
+            {
+                StoreError::Retry { what, source }
+            }
+            (
+                sqlx::Error::Io(_)
+                | sqlx::Error::PoolTimedOut
+                | sqlx::Error::WorkerCrashed
+                | sqlx::Error::Protocol(_)
+                | sqlx::Error::Tls(_),
+                None,
+            ) => StoreError::Retry { what, source },
+            _ => StoreError::Fatal { what, source },
+        }
+    }
+}
+
+/// A pool of connections and the clock that time is read by.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pool: PgPool,
+    clock: Clock,
+}
+
+/// One transaction and the moment at which it began to decide.
+pub struct Tx {
+    inner: Transaction<'static, Postgres>,
+    /// The time that the rules see.
+    pub now: Instant,
+}
+
+impl Store {
+    /// Connects. Connections refuse to wait for ever: a statement has 60 s, a lock 30 s.
+    ///
+    /// # Errors
+    /// [`StoreError::Retry`] when the server can't be reached, [`StoreError::Fatal`] when the URL
+    /// or the credentials are wrong.
+    pub async fn connect(
+        url: &SecretString,
+        max_connections: u32,
+        clock: Clock,
+    ) -> Result<Self, StoreError> {
+        let options: PgConnectOptions = url
+            .expose_secret()
+            .parse()
+            .map_err(failed("understand the database's URL"))?;
+        let options = options
+            .application_name("holdback")
+            .options([
+                ("statement_timeout", "60s"),
+                ("lock_timeout", "30s"),
+                ("idle_in_transaction_session_timeout", "60s"),
+                ("jit", "off"),
+            ])
+            .log_statements(tracing::log::LevelFilter::Trace)
+            .log_slow_statements(tracing::log::LevelFilter::Warn, Duration::from_secs(5));
+        let pool = PgPoolOptions::new()
+            .max_connections(max_connections)
+            .acquire_timeout(Duration::from_secs(10))
+            .after_release(|connection, _| {
+                Box::pin(async move {
+                    // A future that was dropped inside `begin` would hand its open transaction to
+                    // the next borrower (sqlx 0.9.0).
+                    sqlx::Executor::execute(&mut *connection, "ROLLBACK").await?;
+                    Ok(true)
+                })
+            })
+            .connect_with(options)
+            .await
+            .map_err(failed("be reached"))?;
+        Ok(Self { pool, clock })
+    }
+
+    /// The pool, for what needs no transaction.
+    #[must_use]
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// The clock in use.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Opens a transaction and reads the time.
+    ///
+    /// # Errors
+    /// When the database can't be reached.
+    pub async fn begin(&self) -> Result<Tx, StoreError> {
+        let mut inner = self.pool.begin().await.map_err(failed("begin"))?;
+        let now = sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!: Instant""#)
+            .fetch_one(&mut *inner)
+            .await
+            .map_err(failed("tell the time"))?;
+        Ok(Tx {
+            inner,
+            now: self.clock.at(now),
+        })
+    }
+
+    /// The time that the rules see now.
+    ///
+    /// # Errors
+    /// When the database can't be reached.
+    pub async fn now(&self) -> Result<Instant, StoreError> {
+        let now = sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!: Instant""#)
+            .fetch_one(&self.pool)
+            .await
+            .map_err(failed("tell the time"))?;
+        Ok(self.clock.at(now))
+    }
+}
+
+impl Tx {
+    /// Makes everything visible and durable at once.
+    ///
+    /// # Errors
+    /// When the answer is lost the transaction may have been committed: whoever tries again finds
+    /// out by its positions.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        self.inner.commit().await.map_err(failed("commit"))
+    }
+
+    /// Leaves everything as it was.
+    ///
+    /// # Errors
+    /// When the connection is gone; then the server rolls back by itself.
+    pub async fn rollback(self) -> Result<(), StoreError> {
+        self.inner.rollback().await.map_err(failed("roll back"))
+    }
+}

@@ -1,0 +1,205 @@
+//! What the payout side has answered: results by their key, and the releases they are about.
+
+use std::collections::HashMap;
+
+use super::types::{amount, column, content, currency, merchant_id, order_id};
+use super::{StoreError, Tx, failed};
+use crate::rules::fact::{ContentHash, PayoutResult, PayoutSubject};
+use crate::rules::ids::{HoldId, MerchantId, ReleaseId};
+use crate::rules::payout::{Payout, PayoutState};
+use crate::rules::time::Instant;
+
+/// A payout result's key: merchant, subject, attempt, paid or failed.
+pub type ResultKey = (MerchantId, uuid::Uuid, u32, bool);
+
+/// The key of a result.
+#[must_use]
+pub fn result_key(result: &PayoutResult) -> ResultKey {
+    let subject = match result.subject {
+        PayoutSubject::Release(id) => id.0,
+        PayoutSubject::Settlement(id) => id.0,
+    };
+    (result.merchant.clone(), subject, result.attempt, result.paid)
+}
+
+impl Tx {
+    /// Digests of the results that are known under these keys.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn known_results(
+        &mut self,
+        results: &[PayoutResult],
+    ) -> Result<HashMap<ResultKey, ContentHash>, StoreError> {
+        let keys: Vec<ResultKey> = results.iter().map(result_key).collect();
+        let rows = sqlx::query!(
+            "SELECT r.merchant_id, r.subject, r.attempt, r.paid, r.content
+             FROM payout_results r
+             JOIN unnest($1::text[], $2::uuid[], $3::integer[], $4::boolean[])
+                 AS k (merchant_id, subject, attempt, paid)
+               ON r.merchant_id = k.merchant_id AND r.subject = k.subject
+              AND r.attempt = k.attempt AND r.paid = k.paid",
+            column(&keys, |key| key.0.as_str().to_owned()) as _,
+            column(&keys, |key| key.1) as _,
+            column(&keys, |key| attempt(key.2)) as _,
+            column(&keys, |key| key.3) as _,
+        )
+        .fetch_all(&mut *self.inner)
+        .await
+        .map_err(failed("read payout results"))?;
+        rows.into_iter()
+            .map(|row| {
+                let merchant = merchant_id(&row.merchant_id)?;
+                let attempt = u32::try_from(row.attempt).unwrap_or_default();
+                let key = (merchant, row.subject, attempt, row.paid);
+                Ok((key, content(&row.content)?))
+            })
+            .collect()
+    }
+
+    /// The releases that these results are about, locked, by the result's subject.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn lock_payouts(
+        &mut self,
+        results: &[PayoutResult],
+    ) -> Result<HashMap<(MerchantId, uuid::Uuid), Vec<Payout>>, StoreError> {
+        let keys: Vec<ResultKey> = results.iter().map(result_key).collect();
+        let merchants = column(&keys, |key| key.0.as_str().to_owned());
+        let subjects = column(&keys, |key| key.1);
+        let about = sqlx::query!(
+            r#"WITH k AS MATERIALIZED (
+                   SELECT DISTINCT * FROM unnest($1::text[], $2::uuid[]) AS k (merchant_id, subject)),
+               released AS (
+                   SELECT k.subject AS asked, j.* FROM k JOIN journal j
+                     ON j.merchant_id = k.merchant_id AND j.subject = k.subject::text
+                    AND j.event = 11
+                   UNION ALL
+                   SELECT k.subject, j.* FROM k
+                   JOIN settlements s ON s.merchant_id = k.merchant_id AND s.settlement_id = k.subject
+                   JOIN journal j ON j.merchant_id = s.merchant_id AND j.event = 11
+                    AND j.sequence BETWEEN s.first_sequence AND s.last_sequence
+                    AND j.data::json->>'settlement_id' = k.subject::text),
+               stubs AS (
+                   INSERT INTO payouts (merchant_id, release_id, order_id, hold_id, currency,
+                       amount, attempt, state)
+                   SELECT DISTINCT merchant_id, subject::uuid, order_id, hold_id, currency,
+                       (data::json->>'amount')::numeric, 1, 1 FROM released
+                   ORDER BY 1, 2
+                   ON CONFLICT DO NOTHING)
+               SELECT merchant_id AS "merchant_id!", asked AS "asked!",
+                      subject::uuid AS "release_id!"
+               FROM released ORDER BY sequence"#,
+            &merchants[..] as _,
+            &subjects[..] as _,
+        )
+        .fetch_all(&mut *self.inner)
+        .await
+        .map_err(failed("look for releases"))?;
+        let rows = sqlx::query!(
+            r#"SELECT p.merchant_id, p.release_id, p.order_id, p.hold_id, p.currency, p.amount,
+                      p.attempt, p.state, p.answered_at AS "answered_at: Instant"
+               FROM payouts p JOIN unnest($1::text[], $2::uuid[]) AS k (merchant_id, release_id)
+                 ON p.merchant_id = k.merchant_id AND p.release_id = k.release_id
+               ORDER BY p.merchant_id COLLATE "C", p.release_id FOR UPDATE OF p"#,
+            column(&about, |row| row.merchant_id.clone()) as _,
+            column(&about, |row| row.release_id) as _,
+        )
+        .fetch_all(&mut *self.inner)
+        .await
+        .map_err(failed("lock payouts"))?;
+        let mut payouts = HashMap::new();
+        for row in rows {
+            let currency = currency(&row.currency)?;
+            let merchant = merchant_id(&row.merchant_id)?;
+            let payout = Payout {
+                merchant: merchant.clone(),
+                release: ReleaseId(row.release_id),
+                order: row.order_id.as_deref().map(order_id).transpose()?,
+                hold: row.hold_id.map(HoldId),
+                currency,
+                amount: amount(row.amount, currency)?,
+                attempt: u32::try_from(row.attempt).unwrap_or_default(),
+                state: number_state(row.state)?,
+                at: row.answered_at,
+            };
+            payouts.insert((merchant, row.release_id), payout);
+        }
+        let mut by_subject: HashMap<(MerchantId, uuid::Uuid), Vec<Payout>> = HashMap::new();
+        for row in about {
+            let merchant = merchant_id(&row.merchant_id)?;
+            if let Some(payout) = payouts.get(&(merchant.clone(), row.release_id)) {
+                by_subject
+                    .entry((merchant, row.asked))
+                    .or_default()
+                    .push(payout.clone());
+            }
+        }
+        Ok(by_subject)
+    }
+
+    /// Writes the payouts as they are now, and the results that led there.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn save_payouts(
+        &mut self,
+        payouts: &[Payout],
+        results: &[(PayoutResult, bool)],
+    ) -> Result<(), StoreError> {
+        sqlx::query!(
+            "UPDATE payouts p SET attempt = u.attempt, state = u.state, answered_at = u.answered_at
+             FROM unnest($1::text[], $2::uuid[], $3::integer[], $4::smallint[], $5::timestamptz[])
+               AS u (merchant_id, release_id, attempt, state, answered_at)
+             WHERE p.merchant_id = u.merchant_id AND p.release_id = u.release_id",
+            column(payouts, |p| p.merchant.as_str().to_owned()) as _,
+            column(payouts, |p| p.release.0) as _,
+            column(payouts, |p| attempt(p.attempt)) as _,
+            column(payouts, |p| state_number(p.state)) as _,
+            column(payouts, |p| p.at) as _,
+        )
+        .execute(&mut *self.inner)
+        .await
+        .map_err(failed("change payouts"))?;
+        let keys: Vec<ResultKey> = results.iter().map(|(result, _)| result_key(result)).collect();
+        sqlx::query!(
+            "INSERT INTO payout_results (merchant_id, subject, attempt, paid, content,
+                 answered_at, known)
+             SELECT * FROM unnest($1::text[], $2::uuid[], $3::integer[], $4::boolean[],
+                 $5::bytea[], $6::timestamptz[], $7::boolean[])",
+            column(&keys, |key| key.0.as_str().to_owned()) as _,
+            column(&keys, |key| key.1) as _,
+            column(&keys, |key| attempt(key.2)) as _,
+            column(&keys, |key| key.3) as _,
+            column(results, |(result, _)| result.content.0.to_vec()) as _,
+            column(results, |(result, _)| result.at) as _,
+            column(results, |(_, known)| *known) as _,
+        )
+        .execute(&mut *self.inner)
+        .await
+        .map_err(failed("write payout results"))?;
+        Ok(())
+    }
+}
+
+fn attempt(attempt: u32) -> i32 {
+    i32::try_from(attempt).unwrap_or(i32::MAX)
+}
+
+fn state_number(state: PayoutState) -> i16 {
+    match state {
+        PayoutState::Issued => 1,
+        PayoutState::Paid => 2,
+        PayoutState::Failed => 3,
+    }
+}
+
+fn number_state(number: i16) -> Result<PayoutState, StoreError> {
+    match number {
+        1 => Ok(PayoutState::Issued),
+        2 => Ok(PayoutState::Paid),
+        3 => Ok(PayoutState::Failed),
+        _ => Err(StoreError::Unreadable(format!("payout state {number}"))),
+    }
+}

@@ -1,0 +1,273 @@
+//! Where each input partition has been applied to, and how fresh that is.
+//!
+//! The position moves in the transaction of its effects, and only from where the reader believes
+//! it to be: whoever finds it elsewhere has lost the partition and leaves.
+
+use std::collections::HashMap;
+
+use super::types::column;
+use super::{StoreError, Tx, Store, failed};
+use crate::rules::time::Instant;
+
+/// A partition of an input topic, by the topic's actual name.
+pub type Partition = (String, i32);
+
+/// One partition's position.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    /// `None`: never assigned.
+    pub next_offset: Option<i64>,
+    /// The last applied record and its digest.
+    pub last: Option<(i64, Vec<u8>)>,
+    pub fresh_at: Option<Instant>,
+    pub halted: Option<String>,
+}
+
+/// A step forward of one partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Advance {
+    pub topic: String,
+    pub partition: i32,
+    pub expected: i64,
+    pub next: i64,
+    pub last_offset: i64,
+    pub last_digest: Vec<u8>,
+}
+
+impl Tx {
+    /// Moves positions, all or none.
+    ///
+    /// # Errors
+    /// [`StoreError::LostPartition`] when one of them is not where it was believed to be.
+    pub async fn advance(&mut self, steps: &[Advance]) -> Result<(), StoreError> {
+        let moved = sqlx::query!(
+            "WITH steps AS MATERIALIZED (
+                 SELECT u.*, p.ctid AS place
+                 FROM unnest($1::text[], $2::integer[], $3::bigint[], $4::bigint[], $5::bigint[],
+                     $6::bytea[]) AS u (topic, partition, expected, next, last_offset, last_digest)
+                 JOIN positions p ON p.topic = u.topic AND p.partition = u.partition
+                 ORDER BY p.topic, p.partition FOR UPDATE OF p)
+             UPDATE positions p SET next_offset = s.next, last_offset = s.last_offset,
+                 last_digest = s.last_digest
+             FROM steps s
+             WHERE p.topic = s.topic AND p.partition = s.partition
+               AND p.next_offset = s.expected AND p.halted IS NULL",
+            column(steps, |s| s.topic.clone()) as _,
+            column(steps, |s| s.partition) as _,
+            column(steps, |s| s.expected) as _,
+            column(steps, |s| s.next) as _,
+            column(steps, |s| s.last_offset) as _,
+            column(steps, |s| s.last_digest.clone()) as _,
+        )
+        .execute(&mut *self.inner)
+        .await
+        .map_err(failed("move positions"))?;
+        match usize::try_from(moved.rows_affected()) {
+            Ok(count) if count == steps.len() => Ok(()),
+            _ => Err(StoreError::LostPartition),
+        }
+    }
+
+    /// The gate's moment: the least `fresh_at` of these topics' partitions, and who holds it back.
+    /// `None` when a topic has no partition yet or one was never fresh.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn gate(&mut self, topics: &[String]) -> Result<Gate, StoreError> {
+        gate_of(&mut *self.inner, topics).await
+    }
+}
+
+/// The freshness gate as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gate {
+    /// Everything that lay in the input at this moment has been applied.
+    pub moment: Option<Instant>,
+    /// The partition that holds the gate back most, and why if it was halted.
+    pub behind: Option<String>,
+}
+
+async fn gate_of<'e>(
+    executor: impl sqlx::PgExecutor<'e>,
+    topics: &[String],
+) -> Result<Gate, StoreError> {
+    let rows = sqlx::query!(
+        r#"SELECT t.topic AS "topic!", p.partition AS "partition?", p.halted AS "halted?",
+                  p.fresh_at AS "fresh_at?: Instant"
+           FROM unnest($1::text[]) AS t (topic)
+           LEFT JOIN positions p ON p.topic = t.topic"#,
+        topics as _,
+    )
+    .fetch_all(executor)
+    .await
+    .map_err(failed("read the freshness gate"))?;
+    let worst = rows
+        .into_iter()
+        .min_by_key(|row| (row.halted.is_none(), row.fresh_at));
+    Ok(worst.map_or(
+        Gate {
+            moment: None,
+            behind: None,
+        },
+        |row| {
+            let place = match row.partition {
+                Some(partition) => format!("{}/{partition}", row.topic),
+                None => format!("{} (no partition known)", row.topic),
+            };
+            let moment = row.fresh_at.filter(|_| row.halted.is_none());
+            Gate {
+                moment,
+                behind: Some(match row.halted {
+                    Some(why) => format!("{place} (halted: {why})"),
+                    None => place,
+                }),
+            }
+        },
+    ))
+}
+
+impl Store {
+    /// The gate outside of a release step, for readiness and *explain*.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn gate(&self, topics: &[String]) -> Result<Gate, StoreError> {
+        gate_of(&self.pool, topics).await
+    }
+
+    /// Makes known which partitions the input topics have.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn note_partitions(&self, partitions: &[Partition]) -> Result<(), StoreError> {
+        sqlx::query!(
+            "INSERT INTO positions (topic, partition)
+             SELECT * FROM unnest($1::text[], $2::integer[]) ON CONFLICT DO NOTHING",
+            column(partitions, |(topic, _)| topic.clone()) as _,
+            column(partitions, |(_, partition)| *partition) as _,
+        )
+        .execute(&self.pool)
+        .await
+        .map_err(failed("note partitions"))?;
+        Ok(())
+    }
+
+    /// The positions of these partitions.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn positions(
+        &self,
+        partitions: &[Partition],
+    ) -> Result<HashMap<Partition, Position>, StoreError> {
+        let rows = sqlx::query!(
+            r#"SELECT p.topic, p.partition, p.next_offset, p.last_offset, p.last_digest,
+                      p.fresh_at AS "fresh_at: Instant", p.halted
+               FROM positions p JOIN unnest($1::text[], $2::integer[]) AS k (topic, partition)
+                 ON p.topic = k.topic AND p.partition = k.partition"#,
+            column(partitions, |(topic, _)| topic.clone()) as _,
+            column(partitions, |(_, partition)| *partition) as _,
+        )
+        .fetch_all(&self.pool)
+        .await
+        .map_err(failed("read positions"))?;
+        Ok(rows
+            .into_iter()
+            .map(|row| {
+                let position = Position {
+                    next_offset: row.next_offset,
+                    last: row.last_offset.zip(row.last_digest),
+                    fresh_at: row.fresh_at,
+                    halted: row.halted,
+                };
+                ((row.topic, row.partition), position)
+            })
+            .collect())
+    }
+
+    /// Every position, for `check` and metrics.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn all_positions(&self) -> Result<Vec<(Partition, Position)>, StoreError> {
+        let keys = sqlx::query!("SELECT topic, partition FROM positions ORDER BY topic, partition")
+            .fetch_all(&self.pool)
+            .await
+            .map_err(failed("read positions"))?;
+        let keys: Vec<Partition> = keys
+            .into_iter()
+            .map(|row| (row.topic, row.partition))
+            .collect();
+        let mut positions = self.positions(&keys).await?;
+        Ok(keys
+            .into_iter()
+            .filter_map(|key| positions.remove(&key).map(|position| (key, position)))
+            .collect())
+    }
+
+    /// Where a partition is read from for the first time. Whoever is first decides.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn begin_positions(
+        &self,
+        starts: &[(Partition, i64)],
+    ) -> Result<(), StoreError> {
+        sqlx::query!(
+            "UPDATE positions p SET next_offset = k.start
+             FROM unnest($1::text[], $2::integer[], $3::bigint[]) AS k (topic, partition, start)
+             WHERE p.topic = k.topic AND p.partition = k.partition AND p.next_offset IS NULL",
+            column(starts, |((topic, _), _)| topic.clone()) as _,
+            column(starts, |((_, partition), _)| *partition) as _,
+            column(starts, |(_, start)| *start) as _,
+        )
+        .execute(&self.pool)
+        .await
+        .map_err(failed("begin positions"))?;
+        Ok(())
+    }
+
+    /// Everything that lay in these partitions at `fresh_at` has been applied; `next` is where
+    /// each stood then, so a reader that has lost its partition says nothing.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn note_fresh(
+        &self,
+        partitions: &[(Partition, i64)],
+        fresh_at: Instant,
+    ) -> Result<(), StoreError> {
+        sqlx::query!(
+            "UPDATE positions p SET fresh_at = $4
+             FROM unnest($1::text[], $2::integer[], $3::bigint[]) AS k (topic, partition, next)
+             WHERE p.topic = k.topic AND p.partition = k.partition AND p.next_offset = k.next
+               AND p.halted IS NULL AND (p.fresh_at IS NULL OR p.fresh_at < $4)",
+            column(partitions, |((topic, _), _)| topic.clone()) as _,
+            column(partitions, |((_, partition), _)| *partition) as _,
+            column(partitions, |(_, next)| *next) as _,
+            fresh_at as Instant,
+        )
+        .execute(&self.pool)
+        .await
+        .map_err(failed("note freshness"))?;
+        Ok(())
+    }
+
+    /// Stops a partition until a person has looked at it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn halt(&self, partition: &Partition, why: &str) -> Result<(), StoreError> {
+        sqlx::query!(
+            "UPDATE positions SET halted = $3
+             WHERE topic = $1 AND partition = $2 AND halted IS NULL",
+            partition.0,
+            partition.1,
+            why,
+        )
+        .execute(&self.pool)
+        .await
+        .map_err(failed("halt a partition"))?;
+        Ok(())
+    }
+}

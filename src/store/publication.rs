@@ -1,0 +1,200 @@
+//! What is still to be published, and what has been read back from the output topics.
+//!
+//! Publishing is one process's task at a time. The lease has an epoch: every write of a publisher
+//! names its own and fails once another has taken over.
+
+use super::types::column;
+use super::{Store, StoreError, Tx, failed};
+use crate::rules::ids::MerchantId;
+use crate::rules::time::Instant;
+
+/// A line of the journal on its way out.
+#[derive(Debug, Clone)]
+pub struct Pending {
+    pub merchant_id: String,
+    pub sequence: i64,
+    pub previous: i64,
+    pub event: i16,
+    pub event_id: uuid::Uuid,
+    pub occurred_at: Instant,
+    pub order_id: Option<String>,
+    pub hold_id: Option<uuid::Uuid>,
+    pub currency: Option<String>,
+    pub subject: Option<String>,
+    pub data: String,
+    pub traceparent: Option<String>,
+}
+
+impl Store {
+    /// Takes or keeps the publisher's lease for `seconds`; answers the epoch if it is ours.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn lease_publisher(
+        &self,
+        owner: uuid::Uuid,
+        seconds: i32,
+    ) -> Result<Option<i64>, StoreError> {
+        let epoch = sqlx::query_scalar!(
+            "UPDATE publisher SET
+                 epoch = CASE WHEN owner = $1 THEN epoch ELSE epoch + 1 END,
+                 owner = $1, expires_at = clock_timestamp() + make_interval(secs => $2)
+             WHERE owner = $1 OR owner IS NULL OR expires_at < clock_timestamp()
+             RETURNING epoch",
+            owner,
+            f64::from(seconds),
+        )
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(failed("take the publisher's lease"))?;
+        Ok(epoch)
+    }
+
+    /// Gives the lease back, so that another process need not wait for it to expire.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn leave_publisher(&self, owner: uuid::Uuid) -> Result<(), StoreError> {
+        sqlx::query!(
+            "UPDATE publisher SET owner = NULL, expires_at = NULL WHERE owner = $1",
+            owner,
+        )
+        .execute(&self.pool)
+        .await
+        .map_err(failed("give the publisher's lease back"))?;
+        Ok(())
+    }
+
+    /// Up to `limit` journal lines that were not read back yet, in each merchant's order; no
+    /// merchant takes more than `per_merchant` of them.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn pending(
+        &self,
+        limit: i64,
+        per_merchant: i64,
+    ) -> Result<Vec<Pending>, StoreError> {
+        sqlx::query_as!(
+            Pending,
+            r#"SELECT j.merchant_id, j.sequence, j.previous, j.event, j.event_id,
+                      j.occurred_at AS "occurred_at: Instant", j.order_id, j.hold_id, j.currency,
+                      j.subject, j.data, j.traceparent
+               FROM merchants m
+               CROSS JOIN LATERAL (
+                   SELECT * FROM journal j
+                   WHERE j.merchant_id = m.merchant_id AND j.sequence > m.published_sequence
+                   ORDER BY j.sequence LIMIT $2) j
+               WHERE m.published_sequence < m.last_sequence
+               LIMIT $1"#,
+            limit,
+            per_merchant,
+        )
+        .fetch_all(&self.pool)
+        .await
+        .map_err(failed("read what is to be published"))
+    }
+
+    /// How far the output topics have been read back.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn read_back_positions(&self) -> Result<Vec<((String, i32), i64)>, StoreError> {
+        let rows = sqlx::query!("SELECT topic, partition, next_offset FROM read_back")
+            .fetch_all(&self.pool)
+            .await
+            .map_err(failed("read the read-back positions"))?;
+        Ok(rows
+            .into_iter()
+            .map(|row| ((row.topic, row.partition), row.next_offset))
+            .collect())
+    }
+
+    /// How much is still to be published: merchants behind and dead letters waiting.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn backlog(&self) -> Result<i64, StoreError> {
+        sqlx::query_scalar!(
+            r#"SELECT coalesce((SELECT sum(last_sequence - published_sequence) FROM merchants
+                                WHERE published_sequence < last_sequence), 0)::bigint
+                    + (SELECT count(*) FROM dead_letters WHERE NOT published) AS "backlog!""#
+        )
+        .fetch_one(&self.pool)
+        .await
+        .map_err(failed("count what is to be published"))
+    }
+}
+
+/// How far one merchant's events have been seen in the output topics.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    pub merchant: MerchantId,
+    pub sequence: i64,
+}
+
+impl Tx {
+    /// Notes what was read back, under the lease's epoch. Answers the merchants that the topic
+    /// knows further than the journal does: a database that went back in time.
+    ///
+    /// # Errors
+    /// [`StoreError::LostPartition`] when another process publishes now.
+    pub async fn note_published(
+        &mut self,
+        epoch: i64,
+        seen: &[Seen],
+        positions: &[((String, i32), i64)],
+    ) -> Result<Vec<String>, StoreError> {
+        let ours = sqlx::query_scalar!(
+            r#"SELECT epoch = $1 AS "ours!" FROM publisher FOR SHARE"#,
+            epoch
+        )
+        .fetch_one(&mut *self.inner)
+        .await
+        .map_err(failed("read the publisher's lease"))?;
+        if !ours {
+            return Err(StoreError::LostPartition);
+        }
+        sqlx::query!(
+            "INSERT INTO read_back AS r (topic, partition, next_offset)
+             SELECT * FROM unnest($1::text[], $2::integer[], $3::bigint[])
+             ON CONFLICT (topic, partition) DO UPDATE SET next_offset = excluded.next_offset",
+            column(positions, |((topic, _), _)| topic.clone()) as _,
+            column(positions, |((_, partition), _)| *partition) as _,
+            column(positions, |(_, next)| *next) as _,
+        )
+        .execute(&mut *self.inner)
+        .await
+        .map_err(failed("note read-back positions"))?;
+        let merchants = column(seen, |s| s.merchant.as_str().to_owned());
+        let sequences = column(seen, |s| s.sequence);
+        let ahead = sqlx::query_scalar!(
+            r#"SELECT k.merchant_id AS "merchant_id!"
+               FROM unnest($1::text[], $2::bigint[]) AS k (merchant_id, sequence)
+               LEFT JOIN merchants m ON m.merchant_id = k.merchant_id
+               WHERE m.last_sequence IS NULL OR k.sequence > m.last_sequence"#,
+            &merchants[..] as _,
+            &sequences[..] as _,
+        )
+        .fetch_all(&mut *self.inner)
+        .await
+        .map_err(failed("compare the journal with what was published"))?;
+        sqlx::query!(
+            "WITH seen AS MATERIALIZED (
+                 SELECT k.merchant_id, k.sequence
+                 FROM unnest($1::text[], $2::bigint[]) AS k (merchant_id, sequence)
+                 JOIN merchants m ON m.merchant_id = k.merchant_id
+                 ORDER BY m.merchant_id COLLATE \"C\" FOR UPDATE OF m)
+             UPDATE merchants m SET published_sequence = s.sequence
+             FROM seen s
+             WHERE m.merchant_id = s.merchant_id AND m.published_sequence < s.sequence
+               AND s.sequence <= m.last_sequence",
+            &merchants[..] as _,
+            &sequences[..] as _,
+        )
+        .execute(&mut *self.inner)
+        .await
+        .map_err(failed("note what was published"))?;
+        Ok(ahead)
+    }
+}
