@@ -2,14 +2,16 @@
 //! A version never changes once it is accepted; a hold refers to the version it was made under.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
 
-use jiff::civil::{Date, Time};
+use jiff::civil::Time;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use super::ids::{AgreementId, CalendarId, MerchantId, TermName};
-use super::money::Currency;
-use super::time::Instant;
+use super::money::{Amount, Currency, MoneyError};
+use super::time::{Instant, zone};
 
 /// One version of an agreement, complete: every default filled in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -182,5 +184,187 @@ pub enum Free {
     Outside,
 }
 
-/// The settlement dates' anchor for `every` n weeks: a local date.
-pub type LocalDate = Date;
+/// The longest period in days that an agreement may name: ten years.
+pub const MAX_DAYS: u32 = 3660;
+/// The most weeks between two weekly settlements.
+pub const MAX_WEEKS: u32 = 52;
+
+/// The agreement under which an order of this merchant and currency stands: the merchant's own
+/// before the platform's, one of this currency before one of any, then the latest
+/// `effective_from`, the higher version, the greater id.
+#[must_use]
+pub fn in_force<'a>(
+    agreements: &'a [Arc<Agreement>],
+    merchant: &MerchantId,
+    currency: Currency,
+    completed_at: Instant,
+) -> Option<&'a Arc<Agreement>> {
+    agreements
+        .iter()
+        .filter(|agreement| agreement.covers(merchant, currency, completed_at))
+        .max_by_key(|agreement| agreement.rank())
+}
+
+impl Agreement {
+    /// Whether it may apply to such an order, other agreements aside. `effective_until` is the last
+    /// instant that it covers.
+    #[must_use]
+    pub fn covers(&self, merchant: &MerchantId, currency: Currency, completed_at: Instant) -> bool {
+        (self.merchant_id == *merchant || self.merchant_id.is_platform())
+            && self.currency.is_none_or(|only| only == currency)
+            && self.effective_from <= completed_at
+            && self
+                .effective_until
+                .is_none_or(|until| completed_at <= until)
+    }
+
+    /// Where several cover an order the one of the highest rank is in force.
+    #[must_use]
+    pub fn rank(&self) -> impl Ord + '_ {
+        (
+            !self.merchant_id.is_platform(),
+            self.currency.is_some(),
+            self.effective_from,
+            self.version,
+            &self.agreement_id,
+        )
+    }
+
+    /// Everything in it that contradicts itself or can't be meant; empty for a sound agreement.
+    #[must_use]
+    pub fn check(&self) -> Vec<Fault> {
+        let mut faults = Faults(Vec::new());
+        let unknown_zone = zone(&self.time_zone).is_none();
+        faults.when(unknown_zone, "/time_zone", "is no IANA time zone");
+        let ends_first = self
+            .effective_until
+            .is_some_and(|until| until <= self.effective_from);
+        faults.when(
+            ends_first,
+            "/effective_until",
+            "is not after effective_from",
+        );
+        faults.when(self.terms.is_empty(), "/terms", "has no term");
+        for (position, term) in self.terms.iter().enumerate() {
+            self.check_term(position, term, &mut faults);
+        }
+        let hours = self.confirmation.auto_after_hours;
+        faults.when(
+            hours > MAX_DAYS * 24,
+            "/confirmation/auto_after_hours",
+            "is over ten years",
+        );
+        self.check_settlement(&mut faults);
+        faults.0
+    }
+
+    fn check_term(&self, position: usize, term: &Term, faults: &mut Faults) {
+        let at = |field: &str| format!("/terms/{position}/{field}");
+        let twice = self
+            .terms
+            .iter()
+            .take(position)
+            .any(|earlier| earlier.name == term.name);
+        faults.when(twice, at("name"), "is the name of an earlier term");
+        faults.when(term.rate_bps > 10_000, at("rate_bps"), "is over 10000");
+        self.check_amount(term.fixed, at("fixed"), faults);
+        self.check_amount(term.minimum, at("minimum"), faults);
+        if let Some(maximum) = term.maximum {
+            self.check_amount(maximum, at("maximum"), faults);
+            faults.when(term.minimum > maximum, at("minimum"), "is above maximum");
+        }
+        for (attribute, allowed) in &term.when {
+            let attribute = attribute.replace('~', "~0").replace('/', "~1");
+            let never = allowed.is_empty();
+            faults.when(never, at(&format!("when/{attribute}")), "allows no value");
+        }
+        faults.when(term.days > MAX_DAYS, at("days"), "is over 3660");
+        faults.when(term.limit_days > MAX_DAYS, at("limit_days"), "is over 3660");
+        let released_first = term.at_limit == AtLimit::Release && term.limit_days < term.days;
+        faults.when(
+            released_first,
+            at("limit_days"),
+            "releases before the days of the term are over",
+        );
+        let no_calendar = term.day_kind == DayKind::Business && self.calendar.is_none();
+        faults.when(no_calendar, at("day_kind"), "needs a calendar");
+    }
+
+    fn check_settlement(&self, faults: &mut Faults) {
+        match &self.settlement.cycle {
+            Cycle::Daily => {}
+            Cycle::Weekly { weekdays, every } => {
+                faults.when(weekdays.is_empty(), "/settlement/weekdays", "has no day");
+                for (position, weekday) in weekdays.iter().enumerate() {
+                    let at = format!("/settlement/weekdays/{position}");
+                    faults.when(!(1..=7).contains(weekday), at, "is no day of the week");
+                }
+                let range = 1..=MAX_WEEKS;
+                faults.when(
+                    !range.contains(every),
+                    "/settlement/every",
+                    "is not within 1 to 52",
+                );
+            }
+            Cycle::Monthly { days_of_month } => {
+                faults.when(
+                    days_of_month.is_empty(),
+                    "/settlement/days_of_month",
+                    "has no day",
+                );
+                for (position, day) in days_of_month.iter().enumerate() {
+                    let at = format!("/settlement/days_of_month/{position}");
+                    let unknown = *day != -1 && !(1..=31).contains(day);
+                    faults.when(unknown, at, "is neither within 1 to 31 nor -1");
+                }
+            }
+        }
+        self.check_amount(
+            self.settlement.minimum,
+            "/settlement/minimum".to_owned(),
+            faults,
+        );
+        let too_long = self.settlement.minimum_max_days > MAX_DAYS;
+        faults.when(too_long, "/settlement/minimum_max_days", "is over 3660");
+    }
+
+    /// An agreement of one currency writes amounts of that currency; one of any, plain numbers.
+    fn check_amount(&self, value: Decimal, pointer: String, faults: &mut Faults) {
+        let fit = match self.currency {
+            Some(currency) => Amount::new(value, currency).map(drop),
+            None if value.is_sign_negative() && !value.is_zero() => Err(MoneyError::BelowZero),
+            None => Ok(()),
+        };
+        if let Err(error) = fit {
+            faults.when(true, pointer, &error.to_string());
+        }
+    }
+}
+
+/// One thing that is wrong with an agreement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// JSON pointer into the message's data.
+    pub pointer: String,
+    /// Reads on from the pointer: `is over 10000`.
+    pub problem: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.pointer, self.problem)
+    }
+}
+
+struct Faults(Vec<Fault>);
+
+impl Faults {
+    fn when(&mut self, wrong: bool, pointer: impl Into<String>, problem: &str) {
+        if wrong {
+            self.0.push(Fault {
+                pointer: pointer.into(),
+                problem: problem.to_owned(),
+            });
+        }
+    }
+}

@@ -4,8 +4,17 @@
 use std::fmt;
 use std::sync::Arc;
 
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+use super::money::Currency;
+
+/// Namespace of every id of ours: UUIDv5 of `urn:holdback:v1` in the URL namespace.
+pub const NAMESPACE: Uuid = Uuid::from_u128(0x8a05_ee90_e0d3_5cf6_89c2_6dd0_eb8c_5715);
+
+/// Joins the parts of a name. Ids contain no control characters, so parts can't run together.
+const SEPARATOR: &str = "\u{1f}";
 
 /// What is wrong with an id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -121,4 +130,75 @@ uuid_ids! {
     ReceivableId,
     /// A `CloudEvents` id of an event of ours.
     EventId,
+}
+
+fn derive(parts: &[&str]) -> Uuid {
+    Uuid::new_v5(&NAMESPACE, parts.join(SEPARATOR).as_bytes())
+}
+
+impl MerchantId {
+    /// The platform itself: owner of default agreements and of events of no single merchant.
+    #[must_use]
+    pub fn platform() -> Self {
+        Self(Arc::from("*"))
+    }
+
+    /// True for the platform itself.
+    #[must_use]
+    pub fn is_platform(&self) -> bool {
+        self.as_str() == "*"
+    }
+}
+
+impl HoldId {
+    /// The hold of one order under the term of this name.
+    #[must_use]
+    pub fn of(merchant: &MerchantId, order: &OrderId, term: &TermName) -> Self {
+        let parts = ["hold", merchant.as_str(), order.as_str(), term.as_str()];
+        Self(derive(&parts))
+    }
+}
+
+impl ReleaseId {
+    /// The nth release of a hold, from 1.
+    #[must_use]
+    pub fn of(hold: HoldId, n: u32) -> Self {
+        Self(derive(&["release", &hold.to_string(), &n.to_string()]))
+    }
+}
+
+impl SettlementId {
+    /// The settlement of a merchant and currency on a local date.
+    #[must_use]
+    pub fn of(merchant: &MerchantId, currency: Currency, date: Date) -> Self {
+        let date = date.to_string();
+        Self(derive(&[
+            "settlement",
+            merchant.as_str(),
+            currency.code(),
+            &date,
+        ]))
+    }
+}
+
+impl ReceivableId {
+    /// What a merchant owes for one cause, for instance (`refund`, `R-1`).
+    #[must_use]
+    pub fn of(merchant: &MerchantId, cause_type: &str, cause_id: &str) -> Self {
+        Self(derive(&[
+            "receivable",
+            merchant.as_str(),
+            cause_type,
+            cause_id,
+        ]))
+    }
+}
+
+impl EventId {
+    /// The `ce_id` of an event: its `ce_type`, the id of what it is about, and the business key of
+    /// the fact that caused it.
+    #[must_use]
+    pub fn of(type_: &str, subject: &str, cause: &str) -> Self {
+        Self(derive(&["event", type_, subject, cause]))
+    }
 }

@@ -17,4 +17,5 @@ pub mod order;
 pub mod payout;
 pub mod release;
 pub mod settlement;
+pub mod term;
 pub mod time;

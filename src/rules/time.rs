@@ -1,8 +1,11 @@
-//! Instants as the contract writes them: microseconds, UTC, `Z`.
+//! Instants as the contract writes them: microseconds, UTC, `Z`; and the way between them and the
+//! local time of an IANA zone, by bundled zone data only, so that every machine counts the same.
 
 use std::fmt;
 
-use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase};
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// A point in time, cut to microseconds: what Postgres keeps and what the wire shows.
@@ -18,11 +21,52 @@ impl Instant {
         Self(Timestamp::from_nanosecond(nanos).unwrap_or(at))
     }
 
+    /// The last instant that can be written: stands for "never".
+    pub const MAX: Self = Self(Timestamp::MAX);
+
+    /// So many hours later; `None` beyond the year 9999.
+    #[must_use]
+    pub fn plus_hours(self, hours: u32) -> Option<Self> {
+        let later = SignedDuration::from_hours(i64::from(hours));
+        self.0.checked_add(later).ok().map(Self)
+    }
+
+    /// What a clock in this zone shows.
+    #[must_use]
+    pub fn local(self, zone: &TimeZone) -> DateTime {
+        zone.to_datetime(self.0)
+    }
+
+    /// When a clock in this zone shows that time: one that the zone skips is the first instant
+    /// after the gap, one that occurs twice is the first. `None` outside of the years 1 to 9999.
+    #[must_use]
+    pub fn at_local(local: DateTime, zone: &TimeZone) -> Option<Self> {
+        let ambiguous = zone.to_ambiguous_timestamp(local);
+        let in_gap = matches!(ambiguous.offset(), AmbiguousOffset::Gap { .. });
+        // In a gap this reads the clock as already set forward, which is before the gap.
+        let first = ambiguous.earlier().ok()?;
+        if in_gap {
+            zone.following(first)
+                .next()
+                .map(|transition| Self(transition.timestamp()))
+        } else {
+            Some(Self(first))
+        }
+    }
+
     /// The instant as `jiff` has it.
     #[must_use]
     pub fn timestamp(self) -> Timestamp {
         self.0
     }
+}
+
+/// The zone of an IANA name (in any case); `None` for a name that the bundled data does not have.
+/// Parsed once per process and name.
+#[must_use]
+pub fn zone(name: &str) -> Option<TimeZone> {
+    let zone = TimeZoneDatabase::bundled().get(name).ok()?;
+    (!zone.is_unknown()).then_some(zone)
 }
 
 impl From<Timestamp> for Instant {
