@@ -13,5 +13,10 @@
 //! Facts in, decisions by pure functions, effects in one transaction, events out of the journal.
 //! Arrows point one way: `rules` ◀ `message` ◀ {`store`, `kafka`} ◀ loops ◀ `main`.
 
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod http;
 pub mod message;
 pub mod rules;
+pub mod telemetry;
