@@ -6,7 +6,9 @@
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
-use metrics::{Unit, counter, gauge, histogram};
+use metrics::{
+    Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::util::TryInitError;
@@ -49,8 +51,59 @@ pub const ALARM: &str = "holdback_alarm";
 pub const BUILD_INFO: &str = "holdback_build_info";
 
 /// Upper bounds, in seconds, of the buckets of every histogram.
+#[expect(clippy::disallowed_types, reason = "the exporter takes nothing else")]
 const BUCKETS: &[f64] = &[
     0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+];
+
+const COUNTERS: &[(&str, &str)] = &[
+    (EVENTS_TOTAL, "Input messages, by type and outcome."),
+    (DEAD_LETTERS_TOTAL, "Dead letters written, by reason."),
+    (
+        INGEST_RETRIES_TOTAL,
+        "Ingest batches tried again, by cause.",
+    ),
+    (RELEASES_TOTAL, "Releases decided."),
+    (
+        PUBLISHED_TOTAL,
+        "Events read back from the output topics, by topic.",
+    ),
+    (
+        PUBLISH_DUPLICATES_TOTAL,
+        "Events found twice in an output topic.",
+    ),
+];
+
+const GAUGES: &[(&str, &str)] = &[
+    (INGEST_LAG, "Messages not yet applied, by topic."),
+    (
+        RELEASE_OVERDUE_SECONDS,
+        "By how much the oldest hold that could go is overdue.",
+    ),
+    (
+        GATE_AGE_SECONDS,
+        "By how much the freshness gate lies behind the clock.",
+    ),
+    (GATE_OPEN, "1 when the freshness gate lets releases pass."),
+    (
+        UNPUBLISHED_SECONDS,
+        "Age of the oldest event not yet read back.",
+    ),
+    (PARKED, "Facts that wait for what they belong to."),
+    (ALARM, "1 while the named alarm stands."),
+    (BUILD_INFO, "Always 1; the label says which version runs."),
+];
+
+const HISTOGRAMS: &[(&str, &str)] = &[
+    (
+        INGEST_BATCH_SECONDS,
+        "One ingest batch, first message to commit.",
+    ),
+    (RELEASE_BATCH_SECONDS, "One release batch."),
+    (
+        PUBLISH_BATCH_SECONDS,
+        "One publish batch, first send to read back.",
+    ),
 ];
 
 /// What became of an input message.
@@ -124,80 +177,22 @@ pub fn start_metrics() -> Result<PrometheusHandle, BuildError> {
 }
 
 fn describe() {
-    use metrics::{describe_counter, describe_gauge, describe_histogram};
-    describe_counter!(
-        EVENTS_TOTAL,
-        Unit::Count,
-        "Input messages, by type and outcome."
-    );
-    describe_counter!(
-        DEAD_LETTERS_TOTAL,
-        Unit::Count,
-        "Dead letters written, by reason."
-    );
-    describe_histogram!(
-        INGEST_BATCH_SECONDS,
-        Unit::Seconds,
-        "One ingest batch, first message to commit."
-    );
-    describe_counter!(
-        INGEST_RETRIES_TOTAL,
-        Unit::Count,
-        "Ingest batches tried again, by cause."
-    );
-    describe_gauge!(
-        INGEST_LAG,
-        Unit::Count,
-        "Messages not yet applied, by topic."
-    );
-    describe_counter!(RELEASES_TOTAL, Unit::Count, "Releases decided.");
-    describe_histogram!(RELEASE_BATCH_SECONDS, Unit::Seconds, "One release batch.");
-    describe_gauge!(
-        RELEASE_OVERDUE_SECONDS,
-        Unit::Seconds,
-        "By how much the oldest hold that could go is overdue."
-    );
-    describe_gauge!(
-        GATE_AGE_SECONDS,
-        Unit::Seconds,
-        "By how much the freshness gate lies behind the clock."
-    );
-    describe_gauge!(
-        GATE_OPEN,
-        Unit::Count,
-        "1 when the freshness gate lets releases pass."
-    );
-    describe_counter!(
-        PUBLISHED_TOTAL,
-        Unit::Count,
-        "Events read back from the output topics, by topic."
-    );
-    describe_histogram!(
-        PUBLISH_BATCH_SECONDS,
-        Unit::Seconds,
-        "One publish batch, first send to read back."
-    );
-    describe_counter!(
-        PUBLISH_DUPLICATES_TOTAL,
-        Unit::Count,
-        "Events found twice in an output topic."
-    );
-    describe_gauge!(
-        UNPUBLISHED_SECONDS,
-        Unit::Seconds,
-        "Age of the oldest event not yet read back."
-    );
-    describe_gauge!(
-        PARKED,
-        Unit::Count,
-        "Facts that wait for what they belong to."
-    );
-    describe_gauge!(ALARM, Unit::Count, "1 while the named alarm stands.");
-    describe_gauge!(
-        BUILD_INFO,
-        Unit::Count,
-        "Always 1; the label says which version runs."
-    );
+    let unit = |name: &str| {
+        if name.ends_with("_seconds") {
+            Unit::Seconds
+        } else {
+            Unit::Count
+        }
+    };
+    for (name, help) in COUNTERS {
+        describe_counter!(*name, unit(name), *help);
+    }
+    for (name, help) in GAUGES {
+        describe_gauge!(*name, unit(name), *help);
+    }
+    for (name, help) in HISTOGRAMS {
+        describe_histogram!(*name, unit(name), *help);
+    }
 }
 
 /// Counts input messages of one type with one outcome.
