@@ -13,6 +13,13 @@
 //! Facts in, decisions by pure functions, effects in one transaction, events out of the journal.
 //! Arrows point one way: `rules` ◀ `message` ◀ {`store`, `kafka`} ◀ loops ◀ `main`.
 
+pub mod cli;
+pub mod clock;
+pub mod commands;
+pub mod config;
+pub mod http;
 pub mod kafka;
 pub mod message;
 pub mod rules;
+pub mod store;
+pub mod telemetry;
