@@ -297,8 +297,8 @@ CREATE TABLE journal (
         (debit IS NULL) = (amount IS NULL) AND (credit IS NULL) = (amount IS NULL)),
     CONSTRAINT journal_transfers_above_zero CHECK (amount > 0 AND amount <> 'NaN')
 );
--- A payout result names a release: event 11 is release.issued.
-CREATE INDEX journal_releases ON journal (merchant_id, subject) WHERE event = 11;
+-- A payout result names a release: event 12 is release.issued.
+CREATE INDEX journal_releases ON journal (merchant_id, subject) WHERE event = 12;
 
 CREATE TABLE settlements (
     merchant_id text NOT NULL,

@@ -14,8 +14,9 @@ use rdkafka::topic_partition_list::Offset;
 use rdkafka::types::RDKafkaRespErr;
 use tracing::{info, warn};
 
-use super::fetch::{Limits, Names, Record, collect, positions, start_list};
+use super::fetch::{Limits, Names, collect, positions, start_list};
 use super::{Error, KafkaSettings, Partition};
+use crate::message::Record;
 
 /// What one call of [`Input::poll_batch`] brought.
 #[derive(Debug)]

@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
@@ -13,37 +14,12 @@ use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::topic_partition_list::Offset;
 
 use super::{Error, Partition};
+use crate::message::Record;
+use crate::rules::time::Instant as At;
 
-/// One record as it came, owned.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record {
-    pub topic: Arc<str>,
-    pub partition: i32,
-    pub offset: i64,
-    /// Milliseconds since 1970, if the record has a timestamp.
-    pub timestamp_ms: Option<i64>,
-    pub key: Option<Vec<u8>>,
-    pub headers: Vec<(String, Option<Vec<u8>>)>,
-    /// How many headers were left out because their names are not UTF-8: a reason to refuse the
-    /// record, since its kind may hide there.
-    pub unreadable_headers: usize,
-    /// None: a tombstone.
-    pub payload: Option<Vec<u8>>,
-}
-
-impl Record {
-    /// Bytes of key, headers and payload.
-    #[must_use]
-    pub fn size(&self) -> usize {
-        let length = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
-        let headers = self.headers.iter();
-        length(&self.key)
-            + length(&self.payload)
-            + headers
-                .map(|(name, value)| name.len() + length(value))
-                .sum::<usize>()
-    }
-}
+/// The name given to a header whose own name is not UTF-8: a reason to refuse the record, since its
+/// kind may hide there.
+pub const UNREADABLE_HEADER: &str = "\u{fffd}";
 
 /// How much one batch may hold, and how long it may take to fill.
 #[derive(Debug, Clone, Copy)]
@@ -91,7 +67,7 @@ pub(super) fn collect<C: ConsumerContext>(
                     until = Instant::now() + limits.linger;
                 }
                 let record = own(&message, names);
-                bytes += record.size();
+                bytes += size(&record);
                 records.push(record);
             }
             Some(Err(error)) => return (records, Some(error)),
@@ -102,38 +78,51 @@ pub(super) fn collect<C: ConsumerContext>(
     (records, None)
 }
 
+/// Bytes of key, headers and value.
+fn size(record: &Record) -> usize {
+    let length = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
+    let headers = record.headers.iter();
+    length(&record.key)
+        + length(&record.value)
+        + headers
+            .map(|(name, value)| name.len() + length(value))
+            .sum::<usize>()
+}
+
 fn own(message: &BorrowedMessage<'_>, names: &mut Names) -> Record {
-    let (headers, unreadable_headers) = own_headers(message);
     Record {
         topic: names.get(message.topic()),
         partition: message.partition(),
         offset: message.offset(),
-        timestamp_ms: message.timestamp().to_millis(),
+        timestamp: message
+            .timestamp()
+            .to_millis()
+            .and_then(|millis| Timestamp::from_millisecond(millis).ok())
+            .map(At::new),
         key: message.key().map(<[u8]>::to_vec),
-        headers,
-        unreadable_headers,
-        payload: message.payload().map(<[u8]>::to_vec),
+        headers: own_headers(message),
+        value: message.payload().map(<[u8]>::to_vec),
     }
 }
 
 /// rdkafka 0.39 panics on a header whose name is not UTF-8: anyone who may write to an input topic
 /// could stop the service with it.
-fn own_headers(message: &BorrowedMessage<'_>) -> (Vec<(String, Option<Vec<u8>>)>, usize) {
+fn own_headers(message: &BorrowedMessage<'_>) -> Vec<(String, Option<Vec<u8>>)> {
     let Some(headers) = message.headers() else {
-        return (Vec::new(), 0);
+        return Vec::new();
     };
-    let count = headers.count();
-    let mut owned = Vec::with_capacity(count);
-    for index in 0..count {
-        let read = catch_unwind(AssertUnwindSafe(|| {
-            headers
-                .try_get(index)
-                .map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec)))
-        }));
-        owned.extend(read.ok().flatten());
-    }
-    let unreadable = count - owned.len();
-    (owned, unreadable)
+    (0..headers.count())
+        .map(|index| {
+            let read = catch_unwind(AssertUnwindSafe(|| {
+                headers
+                    .try_get(index)
+                    .map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec)))
+            }));
+            read.ok()
+                .flatten()
+                .unwrap_or_else(|| (UNREADABLE_HEADER.to_owned(), None))
+        })
+        .collect()
 }
 
 /// The list that librdkafka takes for an assignment at given offsets.

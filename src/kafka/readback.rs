@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer, DefaultConsumerContext};
 
-use super::fetch::{Limits, Names, Record, collect, positions, start_list};
+use super::fetch::{Limits, Names, collect, positions, start_list};
 use super::{Error, KafkaSettings, Partition};
+use crate::message::Record;
 
 /// A reader of chosen partitions.
 pub struct ReadBack {

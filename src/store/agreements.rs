@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::types::{content, unreadable};
+use super::types::{column, content, unreadable};
 use super::{StoreError, Tx, failed};
 use crate::rules::agreement::Agreement;
 use crate::rules::calendar::{Calendar, Calendars};
@@ -222,119 +222,175 @@ impl Tx {
         Ok(calendars)
     }
 
-    /// Puts an agreement version into the books; the catalogue must be open exclusively.
+    /// Puts agreement versions into the books; the catalogue must be open exclusively and be
+    /// opened again afterwards. One answer each, in order.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn accept_agreement(
+    pub async fn accept_agreements(
         &mut self,
         catalogue: &mut Catalogue,
-        agreement: &Agreement,
-        hash: ContentHash,
-    ) -> Result<Accepted, StoreError> {
-        let version = i64::try_from(agreement.version).map_err(|error| unreadable(&error))?;
-        let known = sqlx::query!(
-            "SELECT merchant_id, version, content FROM agreements WHERE agreement_id = $1",
-            agreement.agreement_id.as_str(),
+        agreements: &[(&Agreement, ContentHash)],
+    ) -> Result<Vec<Accepted>, StoreError> {
+        let ids = column(agreements, |(a, _)| a.agreement_id.as_str().to_owned());
+        let rows = sqlx::query!(
+            "SELECT agreement_id, merchant_id, version, content FROM agreements
+             WHERE agreement_id = ANY($1)",
+            &ids[..] as _,
         )
         .fetch_all(&mut *self.inner)
         .await
-        .map_err(failed("look for an agreement"))?;
-        if known
-            .iter()
-            .any(|row| row.merchant_id != agreement.merchant_id.as_str())
-        {
-            return Ok(Accepted::Foreign);
+        .map_err(failed("look for agreements"))?;
+        let mut owners: HashMap<String, String> = HashMap::new();
+        let mut known: HashMap<(String, i64), ContentHash> = HashMap::new();
+        for row in rows {
+            known.insert((row.agreement_id.clone(), row.version), content(&row.content)?);
+            owners.insert(row.agreement_id, row.merchant_id);
         }
-        if let Some(row) = known.iter().find(|row| row.version == version) {
-            return Ok(same(content(&row.content)?, hash));
+        let mut fresh = Vec::new();
+        let mut answers = Vec::with_capacity(agreements.len());
+        for (agreement, hash) in agreements {
+            let id = agreement.agreement_id.as_str().to_owned();
+            let version = i64::try_from(agreement.version).map_err(|error| unreadable(&error))?;
+            let owner = owners
+                .entry(id.clone())
+                .or_insert_with(|| agreement.merchant_id.as_str().to_owned());
+            if owner.as_str() != agreement.merchant_id.as_str() {
+                answers.push(Accepted::Foreign);
+                continue;
+            }
+            match known.insert((id, version), *hash) {
+                Some(content) => answers.push(same(content, *hash)),
+                None => {
+                    fresh.push(AgreementRow::of(agreement, version, *hash, answers.len())?);
+                    answers.push(Accepted::New { late_for: 0 });
+                }
+            }
         }
-        let body = serde_json::to_value(agreement).map_err(|error| unreadable(&error))?;
+        if !fresh.is_empty() {
+            self.insert_agreements(&fresh).await?;
+            self.raise_revision(catalogue).await?;
+            for (place, late_for) in self.count_late(&fresh).await? {
+                if let Some(answer) = answers.get_mut(place) {
+                    *answer = Accepted::New { late_for };
+                }
+            }
+        }
+        Ok(answers)
+    }
+
+    async fn insert_agreements(&mut self, rows: &[AgreementRow<'_>]) -> Result<(), StoreError> {
         sqlx::query!(
             "INSERT INTO agreements
                  (merchant_id, agreement_id, version, content, body, accepted_at)
-             VALUES ($1, $2, $3, $4, $5, $6)",
-            agreement.merchant_id.as_str(),
-            agreement.agreement_id.as_str(),
-            version,
-            &hash.0[..],
-            body,
+             SELECT *, $6 FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bytea[],
+                 $5::jsonb[])",
+            column(rows, |r| r.agreement.merchant_id.as_str().to_owned()) as _,
+            column(rows, |r| r.agreement.agreement_id.as_str().to_owned()) as _,
+            column(rows, |r| r.version) as _,
+            column(rows, |r| r.hash.0.to_vec()) as _,
+            column(rows, |r| r.body.clone()) as _,
             self.now as Instant,
         )
         .execute(&mut *self.inner)
         .await
-        .map_err(failed("write an agreement"))?;
-        self.raise_revision(catalogue).await?;
-        let late_for = self.count_late(agreement, version).await?;
-        Ok(Accepted::New { late_for })
+        .map_err(failed("write agreements"))?;
+        Ok(())
     }
 
-    /// Orders that were applied under an agreement that this one would have come before
-    /// (contract, section 4, order of precedence).
+    /// Per agreement, by its place: orders that were applied under one that it would have come
+    /// before (contract, section 4, order of precedence).
     async fn count_late(
         &mut self,
-        agreement: &Agreement,
-        version: i64,
-    ) -> Result<u64, StoreError> {
-        let count = sqlx::query_scalar!(
-            r#"SELECT count(*) AS "count!"
-               FROM orders o JOIN agreements a ON a.agreement_no = o.agreement_no
-               WHERE ($1 = '*' OR o.merchant_id = $1)
-                 AND ($2::text IS NULL OR o.currency = $2)
-                 AND o.completed_at >= $3
-                 AND ($4::timestamptz IS NULL OR o.completed_at < $4)
-                 AND ($1 <> '*', $2::text IS NOT NULL, $3::timestamptz, $5::bigint, $6::text COLLATE "C")
-                   > (a.merchant_id <> '*', a.body->>'currency' IS NOT NULL,
-                      (a.body->>'effective_from')::timestamptz, a.version,
-                      a.agreement_id COLLATE "C")"#,
-            agreement.merchant_id.as_str(),
-            agreement.currency.map(|currency| currency.code()),
-            agreement.effective_from as Instant,
-            agreement.effective_until as Option<Instant>,
-            version,
-            agreement.agreement_id.as_str(),
+        rows: &[AgreementRow<'_>],
+    ) -> Result<Vec<(usize, u64)>, StoreError> {
+        let counts = sqlx::query!(
+            r#"SELECT n.place AS "place!", count(*) AS "count!"
+               FROM unnest($1::bigint[], $2::text[], $3::text[], $4::timestamptz[],
+                        $5::timestamptz[], $6::bigint[], $7::text[])
+                 AS n (place, merchant_id, currency, effective_from, effective_until, version,
+                       agreement_id)
+               JOIN orders o ON (n.merchant_id = '*' OR o.merchant_id = n.merchant_id)
+                AND (n.currency IS NULL OR o.currency = n.currency)
+                AND o.completed_at >= n.effective_from
+                AND (n.effective_until IS NULL OR o.completed_at < n.effective_until)
+               JOIN agreements a ON a.agreement_no = o.agreement_no
+                AND (n.merchant_id <> '*', n.currency IS NOT NULL, n.effective_from, n.version,
+                     n.agreement_id COLLATE "C")
+                  > (a.merchant_id <> '*', a.body->>'currency' IS NOT NULL,
+                     (a.body->>'effective_from')::timestamptz, a.version,
+                     a.agreement_id COLLATE "C")
+               GROUP BY n.place"#,
+            column(rows, |r| i64::try_from(r.place).unwrap_or(i64::MAX)) as _,
+            column(rows, |r| r.agreement.merchant_id.as_str().to_owned()) as _,
+            column(rows, |r| r.agreement.currency.map(|c| c.code().to_owned())) as _,
+            column(rows, |r| r.agreement.effective_from) as _,
+            column(rows, |r| r.agreement.effective_until) as _,
+            column(rows, |r| r.version) as _,
+            column(rows, |r| r.agreement.agreement_id.as_str().to_owned()) as _,
         )
-        .fetch_one(&mut *self.inner)
+        .fetch_all(&mut *self.inner)
         .await
         .map_err(failed("count orders that an agreement came late for"))?;
-        u64::try_from(count).map_err(|error| unreadable(&error))
+        Ok(counts
+            .into_iter()
+            .filter_map(|row| {
+                Some((usize::try_from(row.place).ok()?, u64::try_from(row.count).ok()?))
+            })
+            .collect())
     }
 
-    /// Puts a calendar version into the books; the catalogue must be open exclusively.
+    /// Puts calendar versions into the books; the catalogue must be open exclusively and be opened
+    /// again afterwards. One answer each, in order.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn accept_calendar(
+    pub async fn accept_calendars(
         &mut self,
         catalogue: &mut Catalogue,
-        calendar: &Calendar,
-        hash: ContentHash,
-    ) -> Result<Accepted, StoreError> {
-        let version = i64::try_from(calendar.version).map_err(|error| unreadable(&error))?;
-        let known = sqlx::query_scalar!(
-            "SELECT content FROM calendars WHERE calendar = $1 AND version = $2",
-            calendar.calendar.as_str(),
-            version,
+        calendars: &[(&Calendar, ContentHash)],
+    ) -> Result<Vec<Accepted>, StoreError> {
+        let ids = column(calendars, |(c, _)| c.calendar.as_str().to_owned());
+        let rows = sqlx::query!(
+            "SELECT calendar, version, content FROM calendars WHERE calendar = ANY($1)",
+            &ids[..] as _,
         )
-        .fetch_optional(&mut *self.inner)
+        .fetch_all(&mut *self.inner)
         .await
-        .map_err(failed("look for a calendar"))?;
-        if let Some(bytes) = known {
-            return Ok(same(content(&bytes)?, hash));
+        .map_err(failed("look for calendars"))?;
+        let mut known: HashMap<(String, i64), ContentHash> = HashMap::new();
+        for row in rows {
+            known.insert((row.calendar, row.version), content(&row.content)?);
         }
-        let body = serde_json::to_value(calendar).map_err(|error| unreadable(&error))?;
-        sqlx::query!(
-            "INSERT INTO calendars (calendar, version, content, body) VALUES ($1, $2, $3, $4)",
-            calendar.calendar.as_str(),
-            version,
-            &hash.0[..],
-            body,
-        )
-        .execute(&mut *self.inner)
-        .await
-        .map_err(failed("write a calendar"))?;
-        self.raise_revision(catalogue).await?;
-        Ok(Accepted::New { late_for: 0 })
+        let mut fresh = Vec::new();
+        let mut answers = Vec::with_capacity(calendars.len());
+        for (calendar, hash) in calendars {
+            let version = i64::try_from(calendar.version).map_err(|error| unreadable(&error))?;
+            let id = calendar.calendar.as_str().to_owned();
+            match known.insert((id, version), *hash) {
+                Some(content) => answers.push(same(content, *hash)),
+                None => {
+                    let body = serde_json::to_value(calendar).map_err(|error| unreadable(&error))?;
+                    fresh.push((calendar.calendar.as_str().to_owned(), version, *hash, body));
+                    answers.push(Accepted::New { late_for: 0 });
+                }
+            }
+        }
+        if !fresh.is_empty() {
+            sqlx::query!(
+                "INSERT INTO calendars (calendar, version, content, body)
+                 SELECT * FROM unnest($1::text[], $2::bigint[], $3::bytea[], $4::jsonb[])",
+                column(&fresh, |row| row.0.clone()) as _,
+                column(&fresh, |row| row.1) as _,
+                column(&fresh, |row| row.2.0.to_vec()) as _,
+                column(&fresh, |row| row.3.clone()) as _,
+            )
+            .execute(&mut *self.inner)
+            .await
+            .map_err(failed("write calendars"))?;
+            self.raise_revision(catalogue).await?;
+        }
+        Ok(answers)
     }
 
     /// What this process remembers is old from here on, also if the transaction fails later.
@@ -348,6 +404,33 @@ impl Tx {
             ..Catalogue::default()
         };
         Ok(())
+    }
+}
+
+/// A new agreement version's row.
+struct AgreementRow<'a> {
+    agreement: &'a Agreement,
+    version: i64,
+    hash: ContentHash,
+    body: serde_json::Value,
+    /// Its place among the answers.
+    place: usize,
+}
+
+impl<'a> AgreementRow<'a> {
+    fn of(
+        agreement: &'a Agreement,
+        version: i64,
+        hash: ContentHash,
+        place: usize,
+    ) -> Result<Self, StoreError> {
+        Ok(Self {
+            agreement,
+            version,
+            hash,
+            body: serde_json::to_value(agreement).map_err(|error| unreadable(&error))?,
+            place,
+        })
     }
 }
 

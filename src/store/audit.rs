@@ -96,7 +96,7 @@ impl Store {
                               count(*) FILTER (WHERE previous <> before) AS broken
                        FROM (SELECT merchant_id, sequence, previous,
                                     coalesce(lag(sequence) OVER (
-                                        PARTITION BY merchant_id, event IN (11, 12)
+                                        PARTITION BY merchant_id, event IN (12, 13)
                                         ORDER BY sequence), 0) AS before
                              FROM journal) chained
                        GROUP BY merchant_id) j USING (merchant_id))

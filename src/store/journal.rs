@@ -181,7 +181,7 @@ impl Tx {
             column(rows, |r| r.line.entry.transfer.map(|t| t.credit.number())) as _,
             column(rows, |r| r.line.entry.transfer.map(|t| t.amount.decimal())) as _,
             column(rows, Row::subject) as _,
-            column(rows, |r| outgoing::data(&r.line.entry)) as _,
+            column(rows, |r| outgoing::data(&r.line.entry.event)) as _,
             column(rows, |r| r.line.source.map(|s| s.topic.number())) as _,
             column(rows, |r| r.line.source.map(|s| s.partition)) as _,
             column(rows, |r| r.line.source.map(|s| s.offset)) as _,

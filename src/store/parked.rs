@@ -204,6 +204,38 @@ impl Tx {
             })
             .collect()
     }
+
+    /// Which of these orders are waited for under another merchant.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn waited_for_elsewhere(
+        &mut self,
+        keys: &[(MerchantId, OrderId)],
+    ) -> Result<Vec<((MerchantId, OrderId), MerchantId)>, StoreError> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = sqlx::query!(
+            r#"SELECT DISTINCT k.merchant_id AS "merchant_id!", k.order_id AS "order_id!",
+                      p.merchant_id AS "other!"
+               FROM unnest($1::text[], $2::text[]) AS k (merchant_id, order_id)
+               JOIN parked p ON p.order_id = k.order_id AND p.merchant_id <> k.merchant_id
+               JOIN orders o ON o.merchant_id = p.merchant_id AND o.order_id = p.order_id
+                AND o.amount IS NULL"#,
+            column(keys, |(merchant, _)| merchant.as_str().to_owned()) as _,
+            column(keys, |(_, order)| order.as_str().to_owned()) as _,
+        )
+        .fetch_all(&mut *self.inner)
+        .await
+        .map_err(failed("look for facts under other merchants"))?;
+        rows.into_iter()
+            .map(|row| {
+                let other = super::types::merchant_id(&row.other)?;
+                Ok((order_key(&row.merchant_id, &row.order_id)?, other))
+            })
+            .collect()
+    }
 }
 
 /// One message on its way into the table.

@@ -74,11 +74,11 @@ impl Tx {
                released AS (
                    SELECT k.subject AS asked, j.* FROM k JOIN journal j
                      ON j.merchant_id = k.merchant_id AND j.subject = k.subject::text
-                    AND j.event = 11
+                    AND j.event = 12
                    UNION ALL
                    SELECT k.subject, j.* FROM k
                    JOIN settlements s ON s.merchant_id = k.merchant_id AND s.settlement_id = k.subject
-                   JOIN journal j ON j.merchant_id = s.merchant_id AND j.event = 11
+                   JOIN journal j ON j.merchant_id = s.merchant_id AND j.event = 12
                     AND j.sequence BETWEEN s.first_sequence AND s.last_sequence
                     AND j.data::json->>'settlement_id' = k.subject::text),
                stubs AS (

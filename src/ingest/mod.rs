@@ -1,0 +1,212 @@
+//! Messages in, effects in the database: one transaction per batch, moved together with the
+//! positions of what it read. Guarantees that every message of a batch takes effect once, is
+//! known again, waits where a person can see it, or becomes a dead letter with its own bytes; and
+//! that one bad message costs the others nothing.
+//!
+//! [`Ingest::apply_once`] is the bounded step that the worker and the tests call.
+
+mod assignment;
+mod batch;
+pub mod followup;
+pub mod freshness;
+pub mod worker;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+
+use crate::config::{Config, OnUnreadable};
+use crate::message::Record;
+use crate::message::incoming::Limits;
+use crate::store::cases::SourceTopic;
+use crate::store::agreements::Catalogue;
+use crate::store::positions::Advance;
+use crate::store::{Store, StoreError};
+
+pub use batch::Batch;
+
+/// What an ingest step needs to know of the configuration.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    topics: HashMap<String, SourceTopic>,
+    limits: Limits,
+    /// A message about money whose order can't be read stops its partition.
+    pub halt_unreadable: bool,
+    /// Bad messages in a row that stop a partition.
+    pub breaker: u32,
+}
+
+impl Rules {
+    /// Out of the configuration.
+    #[must_use]
+    pub fn of(config: &Config) -> Self {
+        let names = config.topics.inputs().map(str::to_owned);
+        let hours = |hours: u32| SignedDuration::from_hours(i64::from(hours));
+        Self {
+            topics: names.into_iter().zip(SourceTopic::ALL).collect(),
+            limits: Limits {
+                ahead: hours(config.ingest.time_ahead_hours),
+                behind: hours(config.ingest.time_behind_days.saturating_mul(24)),
+                horizon: hours(config.ingest.horizon_days.saturating_mul(24)),
+                ..Limits::default()
+            },
+            halt_unreadable: config.ingest.on_unreadable == OnUnreadable::Halt,
+            breaker: config.ingest.breaker_consecutive,
+        }
+    }
+
+    /// Which input topic this is.
+    #[must_use]
+    pub fn topic(&self, name: &str) -> Option<SourceTopic> {
+        self.topics.get(name).copied()
+    }
+
+    /// What a value without an envelope is taken for.
+    fn default_type(&self, name: &str) -> Option<&'static str> {
+        match self.topic(name)? {
+            SourceTopic::OrderCompleted => Some("order.completed.v1"),
+            SourceTopic::Refund => Some("refund.succeeded.v1"),
+            SourceTopic::Dispute | SourceTopic::Merchant | SourceTopic::PayoutResult => None,
+        }
+    }
+}
+
+/// The ingest step with what it remembers between batches.
+#[derive(Debug)]
+pub struct Ingest {
+    store: Store,
+    rules: Arc<Rules>,
+    catalogue: Catalogue,
+}
+
+/// What a batch came to.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Applied {
+    pub records: usize,
+    pub applied: usize,
+    pub kept: usize,
+    pub duplicates: usize,
+    pub dead_letters: usize,
+    /// Journal lines written.
+    pub lines: usize,
+}
+
+impl std::ops::AddAssign for Applied {
+    fn add_assign(&mut self, other: Self) {
+        self.records += other.records;
+        self.applied += other.applied;
+        self.kept += other.kept;
+        self.duplicates += other.duplicates;
+        self.dead_letters += other.dead_letters;
+        self.lines += other.lines;
+    }
+}
+
+impl Ingest {
+    /// A step over this store.
+    #[must_use]
+    pub fn new(store: Store, rules: Arc<Rules>) -> Self {
+        Self {
+            store,
+            rules,
+            catalogue: Catalogue::default(),
+        }
+    }
+
+    /// Applies records that lie next to each other in their partitions, in one transaction, and
+    /// moves the positions from `expected`. When one record is too much for the database, the
+    /// batch is halved until that record stands alone and becomes a dead letter.
+    ///
+    /// # Errors
+    /// [`StoreError::passes`] tells whether to try again; [`StoreError::LostPartition`] when
+    /// somebody else has moved a position.
+    pub async fn apply_once(
+        &mut self,
+        records: Vec<Record>,
+        expected: &mut HashMap<(Arc<str>, i32), i64>,
+    ) -> Result<Applied, StoreError> {
+        let mut total = Applied::default();
+        let mut waiting = vec![records];
+        while let Some(mut records) = waiting.pop() {
+            if records.is_empty() {
+                continue;
+            }
+            let batch = Batch::read(&records, &self.rules);
+            match self.commit(&batch, &records, expected).await {
+                Ok(applied) => {
+                    total += applied;
+                    for record in &records {
+                        expected.insert((Arc::clone(&record.topic), record.partition), record.offset + 1);
+                    }
+                }
+                Err(StoreError::Data { what, source }) => {
+                    if records.len() == 1 {
+                        let detail = format!("the database refused to {what}: {source}");
+                        let batch = Batch::refusing(&records, detail);
+                        total += self.commit(&batch, &records, expected).await?;
+                        for record in &records {
+                            expected.insert((Arc::clone(&record.topic), record.partition), record.offset + 1);
+                        }
+                        continue;
+                    }
+                    crate::telemetry::ingest_retry("bisect");
+                    let later = records.split_off(records.len() / 2);
+                    waiting.push(later);
+                    waiting.push(records);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(total)
+    }
+
+    async fn commit(
+        &mut self,
+        batch: &Batch,
+        records: &[Record],
+        expected: &HashMap<(Arc<str>, i32), i64>,
+    ) -> Result<Applied, StoreError> {
+        let steps = steps(records, expected);
+        let mut tx = self.store.begin().await?;
+        match batch
+            .apply(&mut tx, &steps, records, &mut self.catalogue, &self.rules)
+            .await
+        {
+            Ok(applied) => {
+                tx.commit().await?;
+                batch.count(&applied);
+                Ok(applied)
+            }
+            Err(error) => {
+                // What was remembered may stem from the transaction that is now undone.
+                self.catalogue = Catalogue::default();
+                if let Err(error) = tx.rollback().await {
+                    tracing::info!(%error, "rollback failed; the server does it by itself");
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+/// How far these records move each partition, sorted.
+fn steps(records: &[Record], expected: &HashMap<(Arc<str>, i32), i64>) -> Vec<Advance> {
+    let mut last: HashMap<(Arc<str>, i32), &Record> = HashMap::new();
+    for record in records {
+        last.insert((Arc::clone(&record.topic), record.partition), record);
+    }
+    let mut steps: Vec<Advance> = last
+        .into_iter()
+        .map(|(key, record)| Advance {
+            topic: key.0.to_string(),
+            partition: key.1,
+            expected: expected.get(&key).copied().unwrap_or(record.offset),
+            next: record.offset + 1,
+            last_offset: record.offset,
+            last_digest: assignment::digest(record),
+        })
+        .collect();
+    steps.sort_by(|one, other| (&one.topic, one.partition).cmp(&(&other.topic, other.partition)));
+    steps
+}
