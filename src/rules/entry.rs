@@ -1,13 +1,21 @@
 //! Journal entries: the events of the contract's section 9 with the transfers that they stand for.
 //! One entry carries at most one transfer. The envelope (`merchant_id`, `occurred_at`, `sequence`,
 //! `previous`) is added when the journal is written.
+//!
+//! An event's id is made of its type, its subject and its cause. The subject is what the event is
+//! about: the hold for `hold.*`, the receivable for `receivable.*`, the release for
+//! `release.issued` and `payout.settled`, the settlement for `settlement.*`, the refund or dispute
+//! for `refund.applied`, the order for `order.accepted`, the agreement for `agreement.accepted`.
+//! The cause is the business key of the fact (`refund:R-1`), of the attempt for a release, of the
+//! part for a settlement. One cause says at most one thing of a type about one subject. Ids that
+//! come from outside are unique per merchant only, so the merchant goes before them.
 
 use jiff::civil::Date;
 use serde::Serialize;
 
 use super::ids::{
-    AgreementId, DisputeId, HoldId, OrderId, ReceivableId, RefundId, ReleaseId, SettlementId,
-    TermName,
+    AgreementId, DisputeId, EventId, HoldId, MerchantId, OrderId, ReceivableId, RefundId,
+    ReleaseId, SettlementId, TermName,
 };
 use super::money::{Amount, Currency};
 use super::time::Instant;
@@ -23,6 +31,51 @@ pub struct Entry {
     /// The business key of the fact that caused it; with type and subject it makes the event's id.
     pub cause: String,
     pub traceparent: Option<String>,
+}
+
+impl Entry {
+    /// The id of what the event is about, as the module's head lists it.
+    #[must_use]
+    pub fn subject(&self) -> String {
+        let hold = || self.hold.map(|id| id.to_string()).unwrap_or_default();
+        let order = || self.order.as_ref().map(ToString::to_string);
+        match &self.event {
+            Event::OrderAccepted(_) => order().unwrap_or_default(),
+            Event::HoldCreated(_)
+            | Event::HoldRescheduled(_)
+            | Event::HoldBlocked(_)
+            | Event::HoldUnblocked(_)
+            | Event::HoldConsumed(_)
+            | Event::HoldRestored(_)
+            | Event::HoldReversed(_)
+            | Event::HoldLimitReached(_) => hold(),
+            Event::RefundApplied(it) => match (&it.refund_id, &it.dispute_id) {
+                (Some(refund), _) => refund.to_string(),
+                (None, Some(dispute)) => dispute.to_string(),
+                (None, None) => order().unwrap_or_default(),
+            },
+            Event::ReceivableOpened(it) => it.receivable_id.to_string(),
+            Event::ReceivableRecovered(it) => it.receivable_id.to_string(),
+            Event::ReleaseIssued(it) => it.release_id.to_string(),
+            Event::SettlementClosed(it) => it.settlement_id.to_string(),
+            Event::SettlementSkipped(it) => it.settlement_id.to_string(),
+            Event::PayoutSettled(it) => it.release_id.to_string(),
+            Event::AgreementAccepted(it) => it.agreement_id.to_string(),
+        }
+    }
+
+    /// The `ce_id`: the same facts give the same.
+    #[must_use]
+    pub fn event_id(&self, merchant: &MerchantId) -> EventId {
+        let subject = self.subject();
+        let subject = match &self.event {
+            Event::OrderAccepted(_) | Event::RefundApplied(_) | Event::AgreementAccepted(_) => {
+                format!("{merchant}\u{1f}{subject}")
+            }
+            _ => subject,
+        };
+        EventId::of(self.event.type_name(), &subject, &self.cause)
+    }
 }
 
 /// A movement of money between two accounts of one merchant and currency.
@@ -59,6 +112,7 @@ pub enum Event {
     HoldBlocked(HoldBlocked),
     HoldUnblocked(HoldUnblocked),
     HoldConsumed(HoldConsumed),
+    HoldRestored(HoldRestored),
     HoldReversed(HoldReversed),
     HoldLimitReached(HoldLimitReached),
     RefundApplied(RefundApplied),
@@ -69,6 +123,32 @@ pub enum Event {
     SettlementSkipped(SettlementSkipped),
     PayoutSettled(PayoutSettled),
     AgreementAccepted(AgreementAccepted),
+}
+
+impl Event {
+    /// The `ce_type`.
+    #[must_use]
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::OrderAccepted(_) => "holdback.order.accepted.v1",
+            Self::HoldCreated(_) => "holdback.hold.created.v1",
+            Self::HoldRescheduled(_) => "holdback.hold.rescheduled.v1",
+            Self::HoldBlocked(_) => "holdback.hold.blocked.v1",
+            Self::HoldUnblocked(_) => "holdback.hold.unblocked.v1",
+            Self::HoldConsumed(_) => "holdback.hold.consumed.v1",
+            Self::HoldRestored(_) => "holdback.hold.restored.v1",
+            Self::HoldReversed(_) => "holdback.hold.reversed.v1",
+            Self::HoldLimitReached(_) => "holdback.hold.limit_reached.v1",
+            Self::RefundApplied(_) => "holdback.refund.applied.v1",
+            Self::ReceivableOpened(_) => "holdback.receivable.opened.v1",
+            Self::ReceivableRecovered(_) => "holdback.receivable.recovered.v1",
+            Self::ReleaseIssued(_) => "holdback.release.issued.v1",
+            Self::SettlementClosed(_) => "holdback.settlement.closed.v1",
+            Self::SettlementSkipped(_) => "holdback.settlement.skipped.v1",
+            Self::PayoutSettled(_) => "holdback.payout.settled.v1",
+            Self::AgreementAccepted(_) => "holdback.agreement.accepted.v1",
+        }
+    }
 }
 
 /// An order that made no hold.
@@ -156,6 +236,14 @@ pub struct HoldConsumed {
     pub dispute_id: Option<DisputeId>,
 }
 
+/// A lost chargeback turned out smaller: money that it took comes back into the hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HoldRestored {
+    pub amount: Amount,
+    pub left: Amount,
+    pub dispute_id: DisputeId,
+}
+
 /// The order was cancelled; what was left of the hold no longer exists.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct HoldReversed {
@@ -218,7 +306,7 @@ pub struct ReceivableRecovered {
     pub receivable_id: ReceivableId,
     pub amount: Amount,
     pub left: Amount,
-    /// `cancellation` here; recovery from releases comes with deposits.
+    /// `cancellation`, or `dispute` when a lost chargeback turned out smaller.
     pub by: &'static str,
 }
 

@@ -1,6 +1,7 @@
 //! What the outside says happened, parsed. Wire forms and their checks are in `message`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -145,6 +146,60 @@ pub struct PayoutResult {
     pub traceparent: Option<String>,
 }
 
+impl OrderFact {
+    /// What makes a second message "the same again".
+    #[must_use]
+    pub fn key(&self) -> FactKey {
+        let of = |kind, id: &str, version| FactKey {
+            kind,
+            id: id.to_owned(),
+            version,
+        };
+        let order = self.order.as_str();
+        match &self.what {
+            OrderEvent::Completed(_) => of(FactKind::Completed, order, 0),
+            OrderEvent::Confirmed { .. } => of(FactKind::Confirmed, order, 0),
+            OrderEvent::Delivered { .. } => of(FactKind::Delivered, order, 0),
+            OrderEvent::Cancelled { .. } => of(FactKind::Cancelled, order, 0),
+            OrderEvent::Refunded(it) => of(FactKind::Refunded, it.refund.as_str(), 0),
+            OrderEvent::DisputeOpened(it) => of(FactKind::DisputeOpened, it.dispute.as_str(), 0),
+            OrderEvent::DisputeUpdated(it) => {
+                of(FactKind::DisputeUpdated, it.dispute.as_str(), it.version)
+            }
+            OrderEvent::DisputeClosed(it) => of(FactKind::DisputeClosed, it.dispute.as_str(), 0),
+        }
+    }
+
+    /// When it happened, by the message.
+    #[must_use]
+    pub fn business_at(&self) -> Instant {
+        match &self.what {
+            OrderEvent::Completed(it) => it.at,
+            OrderEvent::Confirmed { at, .. }
+            | OrderEvent::Delivered { at }
+            | OrderEvent::Cancelled { at, .. } => *at,
+            OrderEvent::Refunded(it) => it.at,
+            OrderEvent::DisputeOpened(it) => it.at,
+            OrderEvent::DisputeUpdated(it) => it.at,
+            OrderEvent::DisputeClosed(it) => it.at,
+        }
+    }
+}
+
+impl DisputeKind {
+    /// As it is written in messages.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Complaint => "complaint",
+            Self::Return => "return",
+            Self::Exchange => "exchange",
+            Self::Chargeback => "chargeback",
+            Self::Inquiry => "inquiry",
+        }
+    }
+}
+
 /// What was paid or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PayoutSubject {
@@ -162,6 +217,23 @@ pub struct FactKey {
     pub id: String,
     /// `dispute.updated` only, else 0.
     pub version: u64,
+}
+
+impl fmt::Display for FactKey {
+    /// The business key as it goes into event ids: `refund:R-1`, `dispute.updated:D-1:3`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, id, version } = self;
+        match kind {
+            FactKind::Completed => write!(f, "order.completed:{id}"),
+            FactKind::Confirmed => write!(f, "order.confirmed:{id}"),
+            FactKind::Delivered => write!(f, "order.delivered:{id}"),
+            FactKind::Cancelled => write!(f, "order.cancelled:{id}"),
+            FactKind::Refunded => write!(f, "refund:{id}"),
+            FactKind::DisputeOpened => write!(f, "dispute.opened:{id}"),
+            FactKind::DisputeUpdated => write!(f, "dispute.updated:{id}:{version}"),
+            FactKind::DisputeClosed => write!(f, "dispute.closed:{id}"),
+        }
+    }
 }
 
 /// The kinds of facts about an order, with the numbers under which they are stored.

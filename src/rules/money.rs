@@ -259,6 +259,55 @@ impl Amount {
             .collect()
     }
 
+    /// Parts in proportion to the weights that add up to `self` exactly, as [`Self::split`] does,
+    /// and never fall when `self` grows (largest remainders may). Each unit in turn goes to the
+    /// weight that deserves it most: least (2 × part + 1) / weight, the first on ties. With one or
+    /// two weights both splits are the same.
+    ///
+    /// # Errors
+    /// [`MoneyError::NoWhole`] when the weights are all zero, unless there is nothing to split;
+    /// [`MoneyError::Overflow`] beyond 62 bits of minor units.
+    pub fn split_steadily(self, weights: &[Self]) -> Result<Vec<Self>, MoneyError> {
+        if self.is_zero() {
+            return Ok(vec![self; weights.len()]);
+        }
+        let weights: Vec<u128> = weights.iter().map(|weight| weight.units()).collect();
+        let whole: u128 = weights.iter().sum();
+        // No part is further than this below its exact share, whatever the weights.
+        let count = u128::try_from(weights.len()).map_err(|_| MoneyError::Overflow)?;
+        let surely = self.units().saturating_sub(count);
+        let mut parts = Vec::with_capacity(weights.len());
+        for weight in &weights {
+            parts.push(multiply_divide(surely, *weight, whole)?.0);
+        }
+        let mut unassigned = self.units() - parts.iter().sum::<u128>();
+        while unassigned > 0 {
+            let mut next: Option<usize> = None;
+            for (position, weight) in weights.iter().enumerate() {
+                if *weight == 0 {
+                    continue;
+                }
+                let claim = |of: usize, against: u128| {
+                    let odd = parts[of] * 2 + 1;
+                    odd.checked_mul(against).ok_or(MoneyError::Overflow)
+                };
+                let better = match next {
+                    None => true,
+                    Some(best) => claim(position, weights[best])? < claim(best, *weight)?,
+                };
+                if better {
+                    next = Some(position);
+                }
+            }
+            parts[next.ok_or(MoneyError::NoWhole)?] += 1;
+            unassigned -= 1;
+        }
+        parts
+            .into_iter()
+            .map(|units| self.with_units(units))
+            .collect()
+    }
+
     /// Minor units, below 2⁹⁶.
     fn units(self) -> u128 {
         self.0.mantissa().unsigned_abs()
@@ -292,6 +341,13 @@ impl Amount {
     pub fn is_zero(self) -> bool {
         self.0.is_zero()
     }
+}
+
+/// What is left of the first without the second, at least nothing; both of one currency.
+#[must_use]
+pub fn less(from: Amount, amount: Amount) -> Amount {
+    from.minus(amount.min(from))
+        .expect("at most the whole is taken")
 }
 
 impl fmt::Display for Amount {

@@ -4,10 +4,12 @@
 use std::sync::Arc;
 
 use super::agreement::Agreement;
-use super::fact::{Completed, ContentHash, DisputeKind, DisputeOutcome, OrderFact};
+use super::fact::{
+    Completed, ContentHash, DisputeKind, DisputeOutcome, FactKey, OrderEvent, OrderFact,
+};
 use super::hold::Hold;
 use super::ids::{DisputeId, MerchantId, OrderId, ReceivableId, RefundId};
-use super::money::{Amount, Currency};
+use super::money::{Amount, Currency, MoneyError, less};
 use super::time::Instant;
 
 /// One order. Without a sale it is a stub: something about the order came before the order.
@@ -66,10 +68,12 @@ pub struct Refund {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dispute {
     pub id: DisputeId,
-    /// Of the highest version so far; the opening is version 0.
+    /// Of the highest version that names a kind; the opening is version 0.
     pub kind: DisputeKind,
-    /// Of the highest version so far; `None`: the whole order.
+    pub kind_version: u64,
+    /// Of the highest version that names an amount; `None`: the whole order.
     pub amount: Option<Amount>,
+    /// The version that `amount` comes from.
     pub version: u64,
     pub opened_at: Instant,
     pub opened: ContentHash,
@@ -121,4 +125,227 @@ pub struct Receivable {
     pub opened_at: Instant,
     /// Kind of the cause and its id, for instance (`refund`, `R-1`).
     pub cause: (&'static str, String),
+}
+
+impl Order {
+    /// An order of which nothing is known yet.
+    #[must_use]
+    pub fn stub(merchant: MerchantId, id: OrderId) -> Self {
+        Self {
+            merchant,
+            id,
+            sale: None,
+            delivered: None,
+            confirmed: None,
+            cancelled: None,
+            agreement: None,
+            free: None,
+            holds: Vec::new(),
+            refunds: Vec::new(),
+            disputes: Vec::new(),
+            blocks: Vec::new(),
+            receivables: Vec::new(),
+            parked: Vec::new(),
+            traceparent: None,
+        }
+    }
+
+    /// The sale and its agreement, once it is applied.
+    #[must_use]
+    pub fn settled(&self) -> Option<(Completed, Arc<Agreement>)> {
+        let sale = self.sale.as_ref()?.value.clone();
+        Some((sale, self.agreement.clone()?))
+    }
+
+    /// The digest under which a fact of this key is already known, applied or parked.
+    #[must_use]
+    pub fn known(&self, fact: &OrderFact) -> Option<ContentHash> {
+        let applied = match &fact.what {
+            OrderEvent::Completed(_) => self.sale.as_ref().map(|noted| noted.content),
+            OrderEvent::Confirmed { .. } => self.confirmed.as_ref().map(|noted| noted.content),
+            OrderEvent::Delivered { .. } => self.delivered.as_ref().map(|noted| noted.content),
+            OrderEvent::Cancelled { .. } => self.cancelled.as_ref().map(|noted| noted.content),
+            OrderEvent::Refunded(it) => self
+                .refunds
+                .iter()
+                .find(|refund| refund.id == it.refund)
+                .map(|refund| refund.content),
+            OrderEvent::DisputeOpened(it) => self.dispute(&it.dispute).map(|found| found.opened),
+            OrderEvent::DisputeUpdated(it) => self.dispute(&it.dispute).and_then(|found| {
+                let mut updates = found.updates.iter();
+                let update = updates.find(|(version, _)| *version == it.version);
+                update.map(|(_, content)| *content)
+            }),
+            OrderEvent::DisputeClosed(it) => self
+                .dispute(&it.dispute)
+                .and_then(|found| found.closed.as_ref())
+                .map(|noted| noted.content),
+        };
+        applied.or_else(|| {
+            let key = fact.key();
+            let mut parked = self.parked.iter();
+            parked
+                .find(|waiting| waiting.key() == key)
+                .map(|waiting| waiting.content)
+        })
+    }
+
+    /// Whether a fact has to wait for the sale, for an agreement or for its dispute.
+    #[must_use]
+    pub fn keeps_waiting(&self, fact: &OrderFact) -> bool {
+        match &fact.what {
+            OrderEvent::Completed(_) => false,
+            _ if self.agreement.is_none() => true,
+            OrderEvent::DisputeUpdated(it) => self.dispute(&it.dispute).is_none(),
+            OrderEvent::DisputeClosed(it) => self.dispute(&it.dispute).is_none(),
+            _ => false,
+        }
+    }
+
+    /// The parked fact whose turn has come: the earliest by business time, then id.
+    pub(super) fn next_parked(&self) -> Option<usize> {
+        let rank = |fact: &OrderFact| {
+            let FactKey { kind, id, version } = fact.key();
+            (fact.business_at(), id, kind, version)
+        };
+        self.parked
+            .iter()
+            .enumerate()
+            .filter(|(_, fact)| !self.keeps_waiting(fact))
+            .min_by_key(|(_, fact)| rank(fact))
+            .map(|(position, _)| position)
+    }
+
+    /// The dispute of this id, if it was opened.
+    #[must_use]
+    pub fn dispute(&self, id: &DisputeId) -> Option<&Dispute> {
+        self.disputes.iter().find(|dispute| dispute.id == *id)
+    }
+
+    /// What refunds naming this dispute add up to.
+    #[must_use]
+    pub fn named(&self, dispute: &DisputeId, currency: Currency) -> Amount {
+        let naming = self
+            .refunds
+            .iter()
+            .filter(|refund| refund.dispute.as_ref() == Some(dispute));
+        Amount::sum(currency, naming.map(|refund| refund.amount))
+            .expect("a refund is applied only when all of the order's add up")
+    }
+
+    /// What refunds and lost chargebacks claim together; a chargeback and the refunds that name it
+    /// are one debt, the larger of the two.
+    ///
+    /// # Errors
+    /// [`MoneyError::Overflow`].
+    pub fn debt(&self, sale: &Completed) -> Result<Amount, MoneyError> {
+        let refunds = self.refunds.iter().map(|refund| refund.amount);
+        let mut debt = Amount::sum(sale.currency, refunds)?;
+        for dispute in &self.disputes {
+            let named = self.named(&dispute.id, sale.currency);
+            debt = debt.plus(less(dispute.lost_chargeback(sale), named))?;
+        }
+        Ok(debt)
+    }
+
+    /// What a dispute blocks of this order; `None`: all of it.
+    fn blocked_by(&self, dispute: &Dispute, sale: &Completed) -> Option<Amount> {
+        let named = self.named(&dispute.id, sale.currency);
+        match (&dispute.closed, dispute.amount) {
+            (None, None) => None,
+            (None, Some(amount)) => Some(less(amount, named)),
+            (Some(closing), _) => {
+                let expected = closing.value.refund_expected;
+                let charged = named.max(dispute.lost_chargeback(sale));
+                Some(expected.map_or(Amount::zero(sale.currency), |it| less(it, charged)))
+            }
+        }
+    }
+
+    /// What is blocked of each hold: all, or as much as the partial blocks add up to, lying where
+    /// a refund would take: first term first.
+    pub(super) fn blocked(&self, sale: &Completed) -> Vec<Amount> {
+        let whole = self.blocks.iter().any(|block| block.cleared_at.is_none());
+        let partial: Option<Vec<Amount>> = self
+            .disputes
+            .iter()
+            .map(|dispute| self.blocked_by(dispute, sale))
+            .collect();
+        let Some(partial) = partial.filter(|_| !whole) else {
+            return self.holds.iter().map(|hold| hold.left).collect();
+        };
+        let mut partial = partial.into_iter();
+        let mut rest = Amount::zero(sale.currency);
+        let mut blocked = Vec::with_capacity(self.holds.len());
+        for hold in &self.holds {
+            let mut room = hold.left;
+            loop {
+                let taken = rest.min(room);
+                (rest, room) = (less(rest, taken), less(room, taken));
+                if room.is_zero() {
+                    break;
+                }
+                let Some(next) = partial.next() else { break };
+                rest = next;
+            }
+            blocked.push(less(hold.left, room));
+        }
+        blocked
+    }
+
+    /// The first dispute that keeps money back.
+    #[must_use]
+    pub fn first_blocking(&self) -> Option<&Dispute> {
+        let sale = &self.sale.as_ref()?.value;
+        self.disputes.iter().find(|dispute| {
+            self.blocked_by(dispute, sale)
+                .is_none_or(|amount| !amount.is_zero())
+        })
+    }
+
+    /// When the last block of the whole order was cleared.
+    #[must_use]
+    pub fn whole_cleared_at(&self) -> Option<Instant> {
+        let blocks = self.blocks.iter().filter_map(|block| block.cleared_at);
+        let disputes = self
+            .disputes
+            .iter()
+            .filter(|dispute| dispute.amount.is_none());
+        blocks.chain(disputes.filter_map(Dispute::cleared_at)).max()
+    }
+}
+
+impl Dispute {
+    /// What a lost chargeback claims; nothing unless it is one.
+    #[must_use]
+    pub fn lost_chargeback(&self, sale: &Completed) -> Amount {
+        let lost = self
+            .closed
+            .as_ref()
+            .is_some_and(|closing| closing.value.outcome == DisputeOutcome::Lost);
+        if lost && self.kind == DisputeKind::Chargeback {
+            self.amount.unwrap_or(sale.amount)
+        } else {
+            Amount::zero(sale.currency)
+        }
+    }
+
+    /// When it was closed, never before its opening.
+    #[must_use]
+    pub fn cleared_at(&self) -> Option<Instant> {
+        let closing = self.closed.as_ref()?;
+        Some(closing.value.at.max(self.opened_at))
+    }
+}
+
+impl BlockKind {
+    /// As events name it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Review => "review",
+            Self::Legal => "legal",
+            Self::Manual => "manual",
+        }
+    }
 }

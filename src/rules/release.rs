@@ -2,11 +2,18 @@
 
 use std::sync::Arc;
 
-use super::agreement::Agreement;
-use super::entry::{Entry, ReleaseReason};
+use jiff::SignedDuration;
+
+use super::agreement::{Agreement, AtLimit, Term};
+use super::calendar::Calendars;
+use super::entry::{
+    Account, Entry, Event, HoldLimitReached, ReleaseIssued, ReleaseReason, RescheduleReason,
+    Transfer,
+};
 use super::hold::{Dates, Hold};
-use super::ids::{MerchantId, OrderId, SettlementId};
-use super::money::{Amount, Currency};
+use super::ids::{MerchantId, OrderId, ReleaseId, SettlementId};
+use super::money::{Amount, Currency, less};
+use super::settlement;
 use super::time::Instant;
 
 /// A hold with what its release needs to know of its order.
@@ -83,11 +90,152 @@ pub struct SettlementPart {
     pub part: u32,
 }
 
+/// How often a hold past its limit is announced, and how soon one that needs a person is looked
+/// at again.
+const DAY_HOURS: u32 = 24;
+
 /// Applies the tests of section 6 to one hold, pauses and settlement minimum aside.
+///
+/// Money that is due goes under its own date even when the limit has passed meanwhile: downtime
+/// changes no settlement date. The limit takes the rest.
 #[must_use]
 pub fn judge(claim: &Claim, clock: Clock) -> Judgement {
-    let _ = (claim, clock);
-    todo!()
+    let hold = &claim.hold;
+    if hold.left.is_zero() {
+        return Judgement {
+            portions: Vec::new(),
+            obstacles: vec![Obstacle::Finished],
+            limit_alert: false,
+            wake_at: None,
+        };
+    }
+    let passed = |at: Instant| at <= clock.now;
+    let open = |at: Instant| clock.gate.is_some_and(|gate| at <= gate);
+    let started = |at: Instant| at >= clock.not_before;
+    let mut portions: Vec<Portion> = Vec::new();
+    if !hold.barred {
+        for (amount, dates) in free_parts(hold) {
+            let at = dates.release_at;
+            if !(passed(at) && open(at) && started(at)) {
+                continue;
+            }
+            match portions.iter_mut().find(|it| it.release_at() == Some(at)) {
+                Some(portion) => portion.amount = portion.amount.plus(amount).unwrap_or(amount),
+                None => portions.push(Portion {
+                    amount,
+                    reason: ReleaseReason::Due,
+                    dates: Some(dates),
+                }),
+            }
+        }
+    }
+    let due = portions.iter().map(|portion| portion.amount);
+    let rest = due.fold(hold.left, less);
+    let limit_at = hold.limit_at.filter(|at| passed(*at) && !rest.is_zero());
+    let releases = claim
+        .term()
+        .is_some_and(|term| term.at_limit == AtLimit::Release);
+    let by_limit = limit_at.filter(|_| releases && !hold.barred);
+    if by_limit.is_some_and(|at| open(at) && started(at)) {
+        portions.push(Portion {
+            amount: rest,
+            reason: ReleaseReason::Limit,
+            dates: hold.dates,
+        });
+    }
+    let mut after = hold.clone();
+    for portion in &portions {
+        portion.take(&mut after);
+    }
+    let alerted = hold
+        .limit_alerted_at
+        .and_then(|at| at.plus_hours(DAY_HOURS));
+    let limit_alert = limit_at.is_some()
+        && by_limit.is_none()
+        && !after.left.is_zero()
+        && alerted.is_none_or(passed);
+    Judgement {
+        obstacles: obstacles(&after, clock, by_limit),
+        limit_alert,
+        wake_at: next_look(&after, clock, by_limit),
+        portions,
+    }
+}
+
+/// The free money of each part that has dates.
+fn free_parts(hold: &Hold) -> impl Iterator<Item = (Amount, Dates)> {
+    hold.parts().into_iter().filter_map(|part| {
+        let free = less(part.amount, part.blocked);
+        part.dates
+            .filter(|_| !free.is_zero())
+            .map(|dates| (free, dates))
+    })
+}
+
+/// Why what is left stays, in the order of section 6.
+fn obstacles(hold: &Hold, clock: Clock, by_limit: Option<Instant>) -> Vec<Obstacle> {
+    if hold.left.is_zero() {
+        return vec![Obstacle::Finished];
+    }
+    let mut due: Vec<Instant> = free_parts(hold)
+        .map(|(_, dates)| dates.release_at)
+        .filter(|at| *at <= clock.now)
+        .collect();
+    due.extend(by_limit);
+    let gated = |at: &Instant| clock.gate.is_none_or(|gate| *at > gate);
+    let early = |at: &Instant| *at < clock.not_before;
+    let mut obstacles = Vec::new();
+    let mut add = |stands: bool, obstacle: Obstacle| {
+        if stands {
+            obstacles.push(obstacle);
+        }
+    };
+    add(
+        clock.gate.is_none() || due.iter().any(gated),
+        Obstacle::Gate,
+    );
+    add(hold.barred, Obstacle::Barred);
+    let blocked = !hold.barred && !hold.blocked.is_zero() && by_limit.is_none();
+    add(blocked, Obstacle::Blocked);
+    add(hold.anchor_at.is_none(), Obstacle::Pending);
+    let undated = hold.anchor_at.is_some() && hold.dates.is_none();
+    add(undated, Obstacle::NoCalendar);
+    let parts = hold.parts().into_iter().filter_map(|part| part.dates);
+    let later = parts
+        .map(|dates| dates.release_at)
+        .filter(|at| *at > clock.now);
+    if let Some(at) = later.min() {
+        add(true, Obstacle::NotYet(at));
+    }
+    add(due.iter().any(early), Obstacle::BeforeStart);
+    obstacles
+}
+
+/// When to look again at what is left: when its next part falls due or its limit passes; at once
+/// while only the gate keeps it; a day later when only a person can help.
+fn next_look(hold: &Hold, clock: Clock, by_limit: Option<Instant>) -> Option<Instant> {
+    if hold.left.is_zero() {
+        return None;
+    }
+    let tomorrow = clock.now.plus_hours(DAY_HOURS);
+    let due = free_parts(hold).map(|(_, dates)| dates.release_at);
+    let goes_at = due
+        .chain(by_limit)
+        .filter(|at| *at > clock.now || *at >= clock.not_before)
+        .min();
+    let limit_at = hold.limit_at.filter(|at| *at > clock.now);
+    let alerted = hold
+        .limit_alerted_at
+        .and_then(|at| at.plus_hours(DAY_HOURS));
+    let alert_at = hold
+        .limit_at
+        .filter(|at| *at <= clock.now)
+        .and(alerted.filter(|at| *at > clock.now).or(tomorrow));
+    [goes_at, limit_at, alert_at]
+        .into_iter()
+        .flatten()
+        .min()
+        .or(tomorrow)
 }
 
 /// Takes the portion out of the hold and says so: `release.issued`.
@@ -98,28 +246,117 @@ pub fn issue(
     settlement: Option<SettlementPart>,
     now: Instant,
 ) -> Entry {
-    let _ = (claim, portion, settlement, now);
-    todo!()
+    portion.take(&mut claim.hold);
+    let nothing = Amount::zero(claim.currency);
+    let attempt = 1;
+    let due = portion
+        .dates
+        .filter(|_| portion.reason == ReleaseReason::Due);
+    let event = Event::ReleaseIssued(ReleaseIssued {
+        release_id: ReleaseId::of(claim.hold.id, claim.hold.releases),
+        attempt,
+        gross: portion.amount,
+        recovered: nothing,
+        to_deposit: nothing,
+        amount: portion.amount,
+        settlement_id: settlement.map(|it| it.id),
+        settlement_part: settlement.map(|it| it.part),
+        settlement_date: due.map(|dates| dates.settlement_on),
+        reason: portion.reason,
+        issued_at: now,
+    });
+    let transfer = Transfer {
+        debit: Account::Held,
+        credit: Account::Payable,
+        amount: portion.amount,
+    };
+    claim.say(event, Some(transfer), attempt.to_string())
 }
 
 /// Says that the hold is past its limit, and notes it.
 #[must_use]
 pub fn limit_reached(claim: &mut Claim, now: Instant) -> Entry {
-    let _ = (claim, now);
-    todo!()
+    let limit_at = claim.hold.limit_at.unwrap_or(now);
+    claim.hold.limit_alerted_at = Some(now);
+    let event = Event::HoldLimitReached(HoldLimitReached {
+        limit_at,
+        left: claim.hold.left,
+    });
+    // Alerts are a day apart, so that no two have the same number.
+    let hours = now
+        .timestamp()
+        .duration_since(limit_at.timestamp())
+        .as_hours();
+    let day = hours / i64::from(DAY_HOURS);
+    claim.say(event, None, format!("limit:{day}"))
 }
 
 /// Moves a portion to the next settlement date because the settlement is under its minimum.
 /// `None` when the oldest has waited `minimum_max_days` or the calendar ends: then it goes now.
 #[must_use]
-pub fn carry_over(claim: &mut Claim, portion: &Portion) -> Option<Entry> {
-    let _ = (claim, portion);
-    todo!()
+pub fn carry_over(claim: &mut Claim, portion: &Portion, calendars: &Calendars) -> Option<Entry> {
+    let due = portion.dates?;
+    let agreement = &claim.agreement;
+    let after = due.release_at.timestamp() + SignedDuration::from_micros(1);
+    let next = settlement::settle(agreement, Instant::new(after), calendars)?;
+    let hours = agreement
+        .settlement
+        .minimum_max_days
+        .checked_mul(DAY_HOURS)?;
+    if next.0 > due.eligible_at.plus_hours(hours)? {
+        return None;
+    }
+    let moved = claim.hold.carry(portion.amount, due.release_at, next)?;
+    let reason = RescheduleReason::SettlementMinimum;
+    let event = claim.hold.rescheduled(portion.amount, Some(moved), reason);
+    let cause = format!("settlement:{}", due.settlement_on);
+    Some(claim.say(Event::HoldRescheduled(event), None, cause))
 }
 
-/// When to look at a hold first, and after every change: its earliest date, or its limit.
+/// When to look at a hold first, and after every change: its earliest date, or its limit. `None`
+/// only when nothing is left.
 #[must_use]
 pub fn wake_at(hold: &Hold) -> Option<Instant> {
-    let _ = hold;
-    todo!()
+    if hold.left.is_zero() {
+        return None;
+    }
+    let due = free_parts(hold).map(|(_, dates)| dates.release_at);
+    let alerted = hold
+        .limit_alerted_at
+        .and_then(|at| at.plus_hours(DAY_HOURS));
+    let limit_at = hold.limit_at.max(alerted);
+    due.filter(|_| !hold.barred).chain(limit_at).min()
+}
+
+impl Claim {
+    /// The hold's term in its agreement.
+    #[must_use]
+    pub fn term(&self) -> Option<&Term> {
+        self.agreement.terms.get(usize::from(self.hold.term_no))
+    }
+
+    fn say(&self, event: Event, transfer: Option<Transfer>, cause: String) -> Entry {
+        Entry {
+            event,
+            order: Some(self.order.clone()),
+            hold: Some(self.hold.id),
+            currency: Some(self.currency),
+            transfer,
+            cause,
+            traceparent: self.traceparent.clone(),
+        }
+    }
+}
+
+impl Portion {
+    /// When the part of the hold that it takes was due; `None` for all parts.
+    fn release_at(&self) -> Option<Instant> {
+        self.dates
+            .filter(|_| self.reason == ReleaseReason::Due)
+            .map(|dates| dates.release_at)
+    }
+
+    fn take(&self, hold: &mut Hold) {
+        hold.release(self.amount, self.release_at());
+    }
 }

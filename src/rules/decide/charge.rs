@@ -1,0 +1,324 @@
+//! Refunds and lost chargebacks: what they charge the merchant together, and out of which money.
+//!
+//! The sum that an order's refunds and lost chargebacks may have charged by now is a function of
+//! all of them (see [`charged`]); each fact charges the difference that it makes.
+
+use super::super::agreement::{Excess, Free, RefundFees, RefundSource};
+use super::super::entry::{
+    Account, Event, HoldConsumed, ReceivableOpened, RefundApplied, Source, SourceKind,
+};
+use super::super::fact::{Completed, ContentHash, Refunded};
+use super::super::ids::{DisputeId, ReceivableId, RefundId};
+use super::super::money::{Amount, MoneyError, less};
+use super::super::order::{Order, Receivable, Refund};
+use super::super::time::Instant;
+use super::{Refusal, Step, Terms, block, give_back, transfer};
+
+/// A refund or lost chargeback, as far as its charge goes.
+pub(super) struct Claim<'a> {
+    pub(super) refund: Option<&'a RefundId>,
+    pub(super) dispute: Option<&'a DisputeId>,
+    pub(super) amount: Amount,
+    pub(super) at: Instant,
+}
+
+/// How one charge was paid, and where an order keeps that.
+pub(super) struct Charge<'a> {
+    pub(super) charged: &'a mut Amount,
+    pub(super) from_reversed: &'a mut Amount,
+    pub(super) from_holds: &'a mut Amount,
+    pub(super) from_receivable: &'a mut Amount,
+}
+
+pub(super) fn refund(
+    step: &mut Step<'_>,
+    terms: &Terms,
+    it: &Refunded,
+    content: ContentHash,
+) -> Result<(), Refusal> {
+    let sale = &terms.sale;
+    if it.currency != sale.currency {
+        let (refund, order) = (it.currency, sale.currency);
+        return Err(Refusal::Mismatch(format!(
+            "the refund is in {refund}, its order in {order}"
+        )));
+    }
+    let before = step.before();
+    let by = block::By::named(step.order, it.dispute.as_ref());
+    let zero = Amount::zero(sale.currency);
+    step.order.refunds.push(Refund {
+        id: it.refund.clone(),
+        amount: it.amount,
+        at: it.at,
+        dispute: it.dispute.clone(),
+        content,
+        charged: zero,
+        from_reversed: zero,
+        from_holds: zero,
+        from_receivable: zero,
+    });
+    let refunds = step.order.refunds.iter().map(|refund| refund.amount);
+    if Amount::sum(sale.currency, refunds)? > sale.amount {
+        match terms.agreement.refund.excess {
+            Excess::Reject => return Err(Refusal::RefundExceedsOrder),
+            Excess::Receivable => step.alarms.push("refund_excess_to_receivable"),
+        }
+    }
+    let claim = Claim {
+        refund: Some(&it.refund),
+        dispute: it.dispute.as_ref(),
+        amount: it.amount,
+        at: it.at,
+    };
+    let more = less(
+        charged(step.order, terms)?,
+        charged_so_far(step.order, sale)?,
+    );
+    take(step, terms, more, &claim)?;
+    block::renew(step, terms, &before, by, Some(it.at));
+    Ok(())
+}
+
+/// After a dispute was closed, or changed when it was: charges what a lost chargeback adds, or
+/// gives back what it no longer claims.
+pub(super) fn dispute(
+    step: &mut Step<'_>,
+    terms: &Terms,
+    id: &DisputeId,
+    at: Instant,
+) -> Result<(), Refusal> {
+    let sale = &terms.sale;
+    let zero = Amount::zero(sale.currency);
+    let found = step.order.dispute(id);
+    let amount = found.map_or(zero, |dispute| dispute.lost_chargeback(sale));
+    let due = charged(step.order, terms)?;
+    let so_far = charged_so_far(step.order, sale)?;
+    if amount.is_zero() && due == so_far {
+        return Ok(());
+    }
+    if step.order.debt(sale)? > sale.amount {
+        step.alarms.push("chargeback_exceeds_order");
+    }
+    let claim = Claim {
+        refund: None,
+        dispute: Some(id),
+        amount,
+        at,
+    };
+    if due < so_far {
+        give_back::by_dispute(step, terms, less(so_far, due), &claim)?;
+        return Ok(());
+    }
+    take(step, terms, less(due, so_far), &claim)?;
+    Ok(())
+}
+
+/// What the refunds and lost chargebacks of an order charge its merchant in all: their debt up to
+/// the order's amount, less returned fees, at most the held share when the free part is outside;
+/// beyond the order's amount, all of it.
+fn charged(order: &Order, terms: &Terms) -> Result<Amount, MoneyError> {
+    let sale = &terms.sale;
+    let debt = order.debt(sale)?;
+    let covered = debt.min(sale.amount);
+    let mut charged = covered;
+    if terms.agreement.refund.fees == RefundFees::Returned {
+        charged = less(charged, sale.fees.proportion(covered, sale.amount)?);
+    }
+    if terms.agreement.refund.free == Free::Outside {
+        let share = original(order, sale)?.proportion(covered, sale.amount)?;
+        charged = charged.min(share);
+    }
+    charged.plus(less(debt, covered))
+}
+
+/// What each hold should have given by now when refunds are paid proportionally.
+pub(super) fn shares(order: &Order, terms: &Terms) -> Result<Vec<Amount>, MoneyError> {
+    let sale = &terms.sale;
+    let covered = order.debt(sale)?.min(sale.amount);
+    let together = original(order, sale)?.proportion(covered, sale.amount)?;
+    let weights: Vec<Amount> = order.holds.iter().map(|hold| hold.original).collect();
+    together
+        .min(charged(order, terms)?)
+        .split_steadily(&weights)
+}
+
+fn original(order: &Order, sale: &Completed) -> Result<Amount, MoneyError> {
+    Amount::sum(sale.currency, order.holds.iter().map(|hold| hold.original))
+}
+
+fn charged_so_far(order: &Order, sale: &Completed) -> Result<Amount, MoneyError> {
+    let refunds = order.refunds.iter().map(|refund| refund.charged);
+    let disputes = order.disputes.iter().map(|dispute| dispute.charged);
+    Amount::sum(sale.currency, refunds.chain(disputes))
+}
+
+/// What a cancellation reversed and no refund has met yet.
+pub(super) fn reversed(order: &Order, sale: &Completed) -> Result<Amount, MoneyError> {
+    let reversed = Amount::sum(sale.currency, order.holds.iter().map(|hold| hold.reversed))?;
+    let refunds = order.refunds.iter().map(|refund| refund.from_reversed);
+    let disputes = order.disputes.iter().map(|dispute| dispute.from_reversed);
+    let met = Amount::sum(sale.currency, refunds.chain(disputes))?;
+    Ok(less(reversed, met))
+}
+
+/// The records of all charges of an order.
+pub(super) fn charges(order: &mut Order) -> impl Iterator<Item = (Cause, Charge<'_>)> {
+    let refunds = order.refunds.iter_mut().map(|it| {
+        let charge = Charge {
+            charged: &mut it.charged,
+            from_reversed: &mut it.from_reversed,
+            from_holds: &mut it.from_holds,
+            from_receivable: &mut it.from_receivable,
+        };
+        (("refund", it.id.to_string()), charge)
+    });
+    let disputes = order.disputes.iter_mut().map(|it| {
+        let charge = Charge {
+            charged: &mut it.charged,
+            from_reversed: &mut it.from_reversed,
+            from_holds: &mut it.from_holds,
+            from_receivable: &mut it.from_receivable,
+        };
+        (("dispute", it.id.to_string()), charge)
+    });
+    refunds.chain(disputes)
+}
+
+/// Kind and id, as a receivable keeps them.
+pub(super) type Cause = (&'static str, String);
+
+impl Claim<'_> {
+    pub(super) fn cause(&self) -> Cause {
+        match (self.refund, self.dispute) {
+            (Some(refund), _) => ("refund", refund.to_string()),
+            (None, Some(dispute)) => ("dispute", dispute.to_string()),
+            (None, None) => ("order", String::new()),
+        }
+    }
+}
+
+/// Takes a charge: out of reversed money, then out of the holds as the agreement says, the rest
+/// becomes a receivable. A charge never fails for lack of money.
+fn take(
+    step: &mut Step<'_>,
+    terms: &Terms,
+    amount: Amount,
+    claim: &Claim<'_>,
+) -> Result<(), MoneyError> {
+    let mut sources = Vec::new();
+    let from_reversed = amount.min(reversed(step.order, &terms.sale)?);
+    if !from_reversed.is_zero() {
+        sources.push(Source {
+            kind: SourceKind::Reversed,
+            hold_id: None,
+            receivable_id: None,
+            amount: from_reversed,
+        });
+    }
+    let rest = less(amount, from_reversed);
+    let from_holds = take_from_holds(step, terms, rest, claim, &mut sources)?;
+    let owed = less(rest, from_holds);
+    if !owed.is_zero() {
+        owe(step, terms, owed, claim, &mut sources)?;
+    }
+    let cause = claim.cause();
+    let record = charges(step.order).find(|(of, _)| *of == cause);
+    let (_, record) = record.expect("the fact was noted before it is charged");
+    *record.charged = record.charged.plus(amount)?;
+    *record.from_reversed = record.from_reversed.plus(from_reversed)?;
+    *record.from_holds = record.from_holds.plus(from_holds)?;
+    *record.from_receivable = record.from_receivable.plus(owed)?;
+    let event = Event::RefundApplied(RefundApplied {
+        refund_id: claim.refund.cloned(),
+        dispute_id: claim.dispute.cloned(),
+        amount: claim.amount,
+        charged: amount,
+        sources,
+    });
+    let met = transfer(Account::Proceeds, Account::Refunded, from_reversed);
+    step.say(None, event, met);
+    Ok(())
+}
+
+fn take_from_holds(
+    step: &mut Step<'_>,
+    terms: &Terms,
+    amount: Amount,
+    claim: &Claim<'_>,
+    sources: &mut Vec<Source>,
+) -> Result<Amount, MoneyError> {
+    let shares = match terms.agreement.refund.source {
+        RefundSource::MerchantFirst => return Ok(Amount::zero(terms.sale.currency)),
+        RefundSource::HoldFirst => None,
+        RefundSource::Proportional => Some(shares(step.order, terms)?),
+    };
+    let mut rest = amount;
+    for position in 0..step.order.holds.len() {
+        let hold = &mut step.order.holds[position];
+        let wanted = shares
+            .as_ref()
+            .map_or(rest, |shares| less(shares[position], hold.consumed));
+        let taken = wanted.min(hold.left).min(rest);
+        if taken.is_zero() {
+            continue;
+        }
+        hold.consume(taken);
+        rest = less(rest, taken);
+        sources.push(Source {
+            kind: SourceKind::Hold,
+            hold_id: Some(hold.id),
+            receivable_id: None,
+            amount: taken,
+        });
+        let event = Event::HoldConsumed(HoldConsumed {
+            amount: taken,
+            left: hold.left,
+            refund_id: claim.refund.cloned(),
+            dispute_id: claim.dispute.cloned(),
+        });
+        let moved = transfer(Account::Held, Account::Refunded, taken);
+        step.say(Some(position), event, moved);
+    }
+    Ok(less(amount, rest))
+}
+
+/// Opens a receivable; one cause has one, which grows when the cause does.
+fn owe(
+    step: &mut Step<'_>,
+    terms: &Terms,
+    amount: Amount,
+    claim: &Claim<'_>,
+    sources: &mut Vec<Source>,
+) -> Result<(), MoneyError> {
+    let cause = claim.cause();
+    let id = ReceivableId::of(&step.order.merchant, cause.0, &cause.1);
+    let mut known = step.order.receivables.iter_mut();
+    if let Some(known) = known.find(|receivable| receivable.id == id) {
+        known.original = known.original.plus(amount)?;
+        known.left = known.left.plus(amount)?;
+    } else {
+        step.order.receivables.push(Receivable {
+            id,
+            currency: terms.sale.currency,
+            original: amount,
+            left: amount,
+            opened_at: claim.at,
+            cause,
+        });
+    }
+    sources.push(Source {
+        kind: SourceKind::Receivable,
+        hold_id: None,
+        receivable_id: Some(id),
+        amount,
+    });
+    let event = Event::ReceivableOpened(ReceivableOpened {
+        receivable_id: id,
+        amount,
+        refund_id: claim.refund.cloned(),
+        dispute_id: claim.dispute.cloned(),
+    });
+    let moved = transfer(Account::Receivable, Account::Refunded, amount);
+    step.say(None, event, moved);
+    Ok(())
+}

@@ -1,0 +1,346 @@
+//! The fold: one fact meets one order.
+//!
+//! What a fact changes follows from all facts that are applied by then, not from their order:
+//! [`charge`] moves the holds to what refunds and lost chargebacks claim together, [`block`] to
+//! what disputes and blocks keep together. That is what makes the order of arrival irrelevant.
+
+mod block;
+mod charge;
+mod give_back;
+mod sale;
+
+use std::sync::Arc;
+
+use super::agreement::{Agreement, in_force};
+use super::calendar::Calendars;
+use super::entry::{Account, Entry, Event, RescheduleReason, Transfer};
+use super::fact::{Completed, FactKey, OrderEvent, OrderFact};
+use super::hold::{Dates, Hold};
+use super::money::{Amount, MoneyError};
+use super::order::{Block, Noted, Order};
+use super::settlement;
+use super::time::Instant;
+
+/// What the rules may look at besides the order.
+#[derive(Debug, Clone, Copy)]
+pub struct World<'a> {
+    /// Agreements of the order's merchant and of `*`, every version.
+    pub agreements: &'a [Arc<Agreement>],
+    pub calendars: &'a Calendars,
+    /// The database's time.
+    pub now: Instant,
+}
+
+/// What became of a fact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    pub verdict: Verdict,
+    pub entries: Vec<Entry>,
+    /// Parked facts that could be applied now.
+    pub unparked: Vec<FactKey>,
+    /// Parked facts that were refused when their turn came: dead letters.
+    pub refused: Vec<(FactKey, Refusal)>,
+    /// What somebody should look at, for metrics and logs.
+    pub alarms: Vec<&'static str>,
+}
+
+/// What became of the fact itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    Applied,
+    /// Kept until what it belongs to comes.
+    Kept,
+    /// The same message again: nothing happens.
+    Duplicate,
+}
+
+/// Why a fact can't be accepted. The text is the dead letter's detail.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Same key, other content.
+    #[error("conflict: {0}")]
+    Conflict(String),
+    /// Other currency than the order's, other order than the dispute's.
+    #[error("mismatch: {0}")]
+    Mismatch(String),
+    /// An amount that does not fit the order's currency, or a sum that overflows.
+    #[error("money: {0}")]
+    Money(String),
+    /// Refunds exceed the order and its agreement says reject.
+    #[error("refunds exceed the order")]
+    RefundExceedsOrder,
+}
+
+impl From<MoneyError> for Refusal {
+    fn from(error: MoneyError) -> Self {
+        Self::Money(error.to_string())
+    }
+}
+
+/// Applies one fact, then every parked fact whose turn has come, in order of business time, then
+/// id. The order is changed only when the answer is `Ok`.
+///
+/// # Errors
+/// [`Refusal`] when the fact can't be accepted; the order is as it was.
+pub fn apply(order: &mut Order, fact: OrderFact, world: World<'_>) -> Result<Outcome, Refusal> {
+    let mut outcome = Outcome::new(Verdict::Kept);
+    if let Some(known) = order.known(&fact) {
+        if known != fact.content {
+            let key = fact.key();
+            return Err(Refusal::Conflict(format!(
+                "{key} is known with other content"
+            )));
+        }
+        outcome.verdict = Verdict::Duplicate;
+        return Ok(outcome);
+    }
+    if order.keeps_waiting(&fact) {
+        order.parked.push(fact);
+        return Ok(outcome);
+    }
+    outcome.verdict = step(order, &fact, world, &mut outcome)?;
+    unpark(order, world, &mut outcome);
+    Ok(outcome)
+}
+
+/// Looks again at an order whose sale waits for an agreement.
+///
+/// # Errors
+/// [`Refusal::Money`] when the sale can't be held under the agreement that is now in force.
+pub fn resume(order: &mut Order, world: World<'_>) -> Result<Outcome, Refusal> {
+    let mut outcome = Outcome::new(Verdict::Kept);
+    let Some(noted) = order.sale.clone().filter(|_| order.agreement.is_none()) else {
+        return Ok(outcome);
+    };
+    let fact = OrderFact {
+        merchant: order.merchant.clone(),
+        order: order.id.clone(),
+        content: noted.content,
+        traceparent: order.traceparent.clone(),
+        what: OrderEvent::Completed(noted.value),
+    };
+    outcome.verdict = step(order, &fact, world, &mut outcome)?;
+    unpark(order, world, &mut outcome);
+    Ok(outcome)
+}
+
+/// Puts a review, legal or manual block on the order's holds, now or when they come. The same
+/// reference twice does nothing.
+pub fn block(order: &mut Order, block: Block, world: World<'_>) -> Vec<Entry> {
+    if order
+        .blocks
+        .iter()
+        .any(|known| known.reference == block.reference)
+    {
+        return Vec::new();
+    }
+    let cause = format!("block:{}", block.reference);
+    let by = block::By::block(&block);
+    order.blocks.push(block);
+    reblock(order, world, cause, by)
+}
+
+/// Clears such a block at `cleared_at`, not before its opening. Unknown or cleared: nothing.
+pub fn unblock(
+    order: &mut Order,
+    reference: &str,
+    cleared_at: Instant,
+    world: World<'_>,
+) -> Vec<Entry> {
+    let mut open = order.blocks.iter_mut();
+    let Some(block) = open.find(|it| it.reference == reference && it.cleared_at.is_none()) else {
+        return Vec::new();
+    };
+    block.cleared_at = Some(cleared_at.max(block.opened_at));
+    let cause = format!("unblock:{reference}");
+    let by = block::By::block(block);
+    reblock(order, world, cause, by)
+}
+
+fn reblock(order: &mut Order, world: World<'_>, cause: String, by: block::By) -> Vec<Entry> {
+    let Some((sale, agreement)) = order.settled() else {
+        return Vec::new();
+    };
+    let traceparent = order.traceparent.clone();
+    let mut step = Step::new(order, world, cause, traceparent);
+    let before = step.before();
+    let terms = Terms { sale, agreement };
+    block::renew(&mut step, &terms, &before, Some(by), None);
+    step.entries
+}
+
+/// Recomputes the dates of unreleased holds after their calendar changed, never to before now.
+pub fn recompute(order: &mut Order, world: World<'_>) -> Vec<Entry> {
+    let Some((sale, agreement)) = order.settled() else {
+        return Vec::new();
+    };
+    let Some(calendar) = &agreement.calendar else {
+        return Vec::new();
+    };
+    let version = world.calendars.get(calendar).map_or(0, |it| it.version);
+    let cause = format!("calendar:{calendar}:{version}");
+    let traceparent = order.traceparent.clone();
+    let mut step = Step::new(order, world, cause, traceparent);
+    sale::redate(&mut step, &Terms { sale, agreement });
+    step.entries
+}
+
+/// One fact, whole or not at all.
+fn step(
+    order: &mut Order,
+    fact: &OrderFact,
+    world: World<'_>,
+    outcome: &mut Outcome,
+) -> Result<Verdict, Refusal> {
+    let mut next = order.clone();
+    let cause = fact.key().to_string();
+    let mut step = Step::new(&mut next, world, cause, fact.traceparent.clone());
+    let verdict = step.run(fact)?;
+    outcome.entries.append(&mut step.entries);
+    outcome.alarms.append(&mut step.alarms);
+    debug_assert!(next.holds.iter().all(Hold::check), "{next:#?}");
+    *order = next;
+    Ok(verdict)
+}
+
+/// Applies the parked facts whose turn has come until none is left.
+fn unpark(order: &mut Order, world: World<'_>, outcome: &mut Outcome) {
+    while let Some(position) = order.next_parked() {
+        let fact = order.parked.remove(position);
+        match step(order, &fact, world, outcome) {
+            Ok(_) => outcome.unparked.push(fact.key()),
+            Err(refusal) => outcome.refused.push((fact.key(), refusal)),
+        }
+    }
+}
+
+/// What an order's money goes by once it is applied.
+struct Terms {
+    sale: Completed,
+    agreement: Arc<Agreement>,
+}
+
+/// A hold before a fact changes it.
+struct Before {
+    blocked: Amount,
+    free: Amount,
+}
+
+/// One fact under way: what it changes and what it says.
+struct Step<'a> {
+    order: &'a mut Order,
+    world: World<'a>,
+    cause: String,
+    traceparent: Option<String>,
+    entries: Vec<Entry>,
+    alarms: Vec<&'static str>,
+}
+
+impl<'a> Step<'a> {
+    fn new(
+        order: &'a mut Order,
+        world: World<'a>,
+        cause: String,
+        traceparent: Option<String>,
+    ) -> Self {
+        Self {
+            order,
+            world,
+            cause,
+            traceparent,
+            entries: Vec::new(),
+            alarms: Vec::new(),
+        }
+    }
+
+    fn run(&mut self, fact: &OrderFact) -> Result<Verdict, Refusal> {
+        if let OrderEvent::Completed(sale) = &fact.what {
+            return sale::complete(self, sale, fact);
+        }
+        let (sale, agreement) = self
+            .order
+            .settled()
+            .expect("a fact that needs the sale is parked until it is applied");
+        let terms = Terms { sale, agreement };
+        let noted = |value: Instant| {
+            let content = fact.content;
+            Some(Noted { value, content })
+        };
+        match &fact.what {
+            OrderEvent::Completed(_) => {}
+            OrderEvent::Confirmed { at, .. } => {
+                self.order.confirmed = noted(*at);
+                sale::reanchor(self, &terms);
+            }
+            OrderEvent::Delivered { at } => {
+                self.order.delivered = noted(*at);
+                sale::reanchor(self, &terms);
+            }
+            OrderEvent::Cancelled { at, .. } => {
+                self.order.cancelled = noted(*at);
+                sale::cancel(self, &terms)?;
+            }
+            OrderEvent::Refunded(it) => charge::refund(self, &terms, it, fact.content)?,
+            OrderEvent::DisputeOpened(it) => block::open(self, &terms, it, fact.content)?,
+            OrderEvent::DisputeUpdated(it) => block::update(self, &terms, it, fact.content)?,
+            OrderEvent::DisputeClosed(it) => block::close(self, &terms, it, fact.content)?,
+        }
+        Ok(Verdict::Applied)
+    }
+
+    /// What is blocked and what is free in each hold before the fact changes it.
+    fn before(&self) -> Vec<Before> {
+        let holds = self.order.holds.iter();
+        holds
+            .map(|hold| Before {
+                blocked: hold.blocked,
+                free: hold.free(),
+            })
+            .collect()
+    }
+
+    /// Writes an entry about the order, or about the hold at that position.
+    fn say(&mut self, hold: Option<usize>, event: Event, transfer: Option<Transfer>) {
+        let sale = self.order.sale.as_ref();
+        self.entries.push(Entry {
+            event,
+            order: Some(self.order.id.clone()),
+            hold: hold.map(|position| self.order.holds[position].id),
+            currency: sale.map(|noted| noted.value.currency),
+            transfer: transfer.filter(|it| !it.amount.is_zero()),
+            cause: self.cause.clone(),
+            traceparent: self.traceparent.clone(),
+        });
+    }
+
+    /// Says that the dates of a hold, or of a part of it, moved.
+    fn say_moved(
+        &mut self,
+        position: usize,
+        (amount, dates): (Amount, Option<Dates>),
+        reason: RescheduleReason,
+    ) {
+        let event = self.order.holds[position].rescheduled(amount, dates, reason);
+        self.say(Some(position), Event::HoldRescheduled(event), None);
+    }
+}
+
+impl Outcome {
+    fn new(verdict: Verdict) -> Self {
+        Self {
+            verdict,
+            entries: Vec::new(),
+            unparked: Vec::new(),
+            refused: Vec::new(),
+            alarms: Vec::new(),
+        }
+    }
+}
+
+fn transfer(debit: Account, credit: Account, amount: Amount) -> Option<Transfer> {
+    Some(Transfer {
+        debit,
+        credit,
+        amount,
+    })
+}
