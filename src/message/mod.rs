@@ -1,1 +1,51 @@
 //! Wire types: what comes in and goes out over Kafka, and nothing of the rules.
+//!
+//! [`incoming::parse`] makes a fact or a [`Rejection`] of a [`Record`]; it never panics, whatever
+//! the bytes. [`outgoing::render`] makes the record of a journal line, [`dead_letter::build`] that
+//! of a record that was refused. Nothing here reads a clock, a database or a broker.
+
+mod agreement;
+mod calendar;
+pub mod content;
+pub mod dead_letter;
+mod envelope;
+mod fields;
+mod hints;
+pub mod incoming;
+mod order;
+pub mod outgoing;
+mod payout;
+mod rejection;
+mod trace;
+
+use std::sync::Arc;
+
+use crate::rules::time::Instant;
+
+pub use rejection::{About, Reason, Rejection};
+
+/// One consumed Kafka record, owned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    pub topic: Arc<str>,
+    pub partition: i32,
+    pub offset: i64,
+    /// Kafka's own timestamp of the record, if the topic keeps one.
+    pub timestamp: Option<Instant>,
+    pub key: Option<Vec<u8>>,
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
+    /// `None` is a tombstone.
+    pub value: Option<Vec<u8>>,
+}
+
+impl Record {
+    /// The last header of this name, as Kafka's own clients choose, if it is UTF-8.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .rev()
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))
+            .and_then(|(_, value)| std::str::from_utf8(value.as_deref()?).ok())
+    }
+}

@@ -1,0 +1,281 @@
+//! From a journal line to the record that the outside reads.
+//!
+//! The journal keeps an event's own fields as JSON text ([`data`]); [`render`] puts the envelope
+//! around it by splicing, without reading it again: the publisher does this for every event.
+
+use std::borrow::Cow;
+use std::io::Write;
+
+use uuid::Uuid;
+
+use crate::rules::entry::{Entry, Event};
+use crate::rules::time::Instant;
+
+/// The topics that holdback writes, dead letters aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OutTopic {
+    /// What payout systems act on.
+    Releases,
+    /// Everything else.
+    Events,
+}
+
+macro_rules! event_types {
+    ($($name:ident = $number:literal $topic:ident $wire:literal),+ $(,)?) => {
+        /// The types of events, with the numbers under which the journal keeps them.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum EventType {
+            $($name = $number),+
+        }
+
+        impl EventType {
+            /// Every type.
+            pub const ALL: &[Self] = &[$(Self::$name),+];
+
+            /// The `ce_type`, for instance `holdback.hold.created.v1`.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $wire),+
+                }
+            }
+
+            /// The topic that carries it.
+            #[must_use]
+            pub fn topic(self) -> OutTopic {
+                match self {
+                    $(Self::$name => OutTopic::$topic),+
+                }
+            }
+
+            /// The number under which the journal keeps it.
+            #[must_use]
+            pub fn number(self) -> i16 {
+                match self {
+                    $(Self::$name => $number),+
+                }
+            }
+
+            /// The type of a number.
+            #[must_use]
+            pub fn from_number(number: i16) -> Option<Self> {
+                match number {
+                    $($number => Some(Self::$name),)+
+                    _ => None,
+                }
+            }
+
+            /// The type of an event.
+            #[must_use]
+            pub fn of(event: &Event) -> Self {
+                match event {
+                    $(Event::$name(_) => Self::$name),+
+                }
+            }
+        }
+    };
+}
+
+event_types! {
+    OrderAccepted = 1 Events "holdback.order.accepted.v1",
+    HoldCreated = 2 Events "holdback.hold.created.v1",
+    HoldRescheduled = 3 Events "holdback.hold.rescheduled.v1",
+    HoldBlocked = 4 Events "holdback.hold.blocked.v1",
+    HoldUnblocked = 5 Events "holdback.hold.unblocked.v1",
+    HoldConsumed = 6 Events "holdback.hold.consumed.v1",
+    HoldReversed = 7 Events "holdback.hold.reversed.v1",
+    HoldLimitReached = 8 Events "holdback.hold.limit_reached.v1",
+    RefundApplied = 9 Events "holdback.refund.applied.v1",
+    ReceivableOpened = 10 Events "holdback.receivable.opened.v1",
+    ReceivableRecovered = 11 Events "holdback.receivable.recovered.v1",
+    ReleaseIssued = 12 Releases "holdback.release.issued.v1",
+    SettlementClosed = 13 Releases "holdback.settlement.closed.v1",
+    SettlementSkipped = 14 Events "holdback.settlement.skipped.v1",
+    PayoutSettled = 15 Events "holdback.payout.settled.v1",
+    AgreementAccepted = 16 Events "holdback.agreement.accepted.v1",
+}
+
+/// An event's own fields as one JSON object, without the envelope's: what the journal keeps.
+///
+/// # Panics
+/// Never: an event has text keys only.
+#[must_use]
+pub fn data(event: &Event) -> String {
+    serde_json::to_string(event).expect("events serialize: text keys, no floats")
+}
+
+/// What the event is about: `ce_subject`. Our own id where the thing has one, else the id that the
+/// outside gave it.
+#[must_use]
+pub fn subject(entry: &Entry) -> String {
+    match &entry.event {
+        Event::ReleaseIssued(event) => event.release_id.to_string(),
+        Event::PayoutSettled(event) => event.release_id.to_string(),
+        Event::SettlementClosed(event) => event.settlement_id.to_string(),
+        Event::SettlementSkipped(event) => event.settlement_id.to_string(),
+        Event::ReceivableOpened(event) => event.receivable_id.to_string(),
+        Event::ReceivableRecovered(event) => event.receivable_id.to_string(),
+        Event::AgreementAccepted(event) => event.agreement_id.to_string(),
+        Event::RefundApplied(event) => {
+            let refund = event.refund_id.as_ref().map(ToString::to_string);
+            refund
+                .or_else(|| event.dispute_id.as_ref().map(ToString::to_string))
+                .unwrap_or_default()
+        }
+        Event::OrderAccepted(_)
+        | Event::HoldCreated(_)
+        | Event::HoldRescheduled(_)
+        | Event::HoldBlocked(_)
+        | Event::HoldUnblocked(_)
+        | Event::HoldConsumed(_)
+        | Event::HoldReversed(_)
+        | Event::HoldLimitReached(_) => {
+            let hold = entry.hold.map(|hold| hold.to_string());
+            hold.or_else(|| entry.order.as_ref().map(ToString::to_string))
+                .unwrap_or_default()
+        }
+    }
+}
+
+/// The `ce_source` of a deployment.
+#[must_use]
+pub fn source(deployment: &str) -> String {
+    format!("/holdback/{deployment}")
+}
+
+/// One line of the journal, as it is kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Line<'a> {
+    pub event_type: EventType,
+    /// `ce_id`.
+    pub event_id: Uuid,
+    pub subject: &'a str,
+    pub merchant: &'a str,
+    /// Grows by one per merchant over both topics.
+    pub sequence: i64,
+    /// The merchant's previous sequence in the same topic; 0 for the first.
+    pub previous: i64,
+    pub occurred_at: Instant,
+    pub order: Option<&'a str>,
+    pub hold: Option<Uuid>,
+    pub currency: Option<&'a str>,
+    /// As [`data`] made it: one JSON object.
+    pub data: &'a str,
+    pub traceparent: Option<&'a str>,
+}
+
+/// A record to be produced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    pub topic: OutTopic,
+    /// The merchant's id.
+    pub key: Vec<u8>,
+    pub headers: Vec<(&'static str, Cow<'static, str>)>,
+    pub payload: Vec<u8>,
+}
+
+/// Makes the record of a journal line: `CloudEvents` in binary mode, keyed by merchant. The same
+/// line and source give the same bytes.
+#[must_use]
+pub fn render(line: &Line<'_>, source: &str) -> Outgoing {
+    let mut headers = vec![
+        ("ce_specversion", Cow::Borrowed("1.0")),
+        ("ce_id", Cow::Owned(line.event_id.to_string())),
+        ("ce_source", Cow::Owned(source.to_owned())),
+        ("ce_type", Cow::Borrowed(line.event_type.as_str())),
+        ("ce_time", Cow::Owned(line.occurred_at.to_string())),
+        ("ce_subject", Cow::Owned(line.subject.to_owned())),
+        ("ce_sequence", Cow::Owned(line.sequence.to_string())),
+        ("content-type", Cow::Borrowed("application/json")),
+    ];
+    if let Some(traceparent) = line.traceparent {
+        headers.push(("traceparent", Cow::Owned(traceparent.to_owned())));
+    }
+    Outgoing {
+        topic: line.event_type.topic(),
+        key: line.merchant.as_bytes().to_vec(),
+        headers,
+        payload: payload(line),
+    }
+}
+
+fn payload(line: &Line<'_>) -> Vec<u8> {
+    let mut json = Vec::with_capacity(line.data.len() + 256);
+    text(&mut json, "{\"merchant_id\":", line.merchant);
+    write!(
+        json,
+        ",\"occurred_at\":\"{}\",\"sequence\":{},\"previous\":{}",
+        line.occurred_at, line.sequence, line.previous
+    )
+    .expect("writing to memory does not fail");
+    if let Some(order) = line.order {
+        text(&mut json, ",\"order_id\":", order);
+    }
+    if let Some(hold) = line.hold {
+        write!(json, ",\"hold_id\":\"{hold}\"").expect("writing to memory does not fail");
+    }
+    if let Some(currency) = line.currency {
+        text(&mut json, ",\"currency\":", currency);
+    }
+    let fields = line.data.trim_start().strip_prefix('{').unwrap_or("}");
+    if !fields.trim_start().starts_with('}') {
+        json.push(b',');
+    }
+    json.extend_from_slice(fields.as_bytes());
+    json
+}
+
+fn text(json: &mut Vec<u8>, before: &str, value: &str) {
+    json.extend_from_slice(before.as_bytes());
+    serde_json::to_writer(json, value).expect("writing text to memory does not fail");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(data: &str) -> Line<'_> {
+        Line {
+            event_type: EventType::HoldReversed,
+            event_id: Uuid::nil(),
+            subject: "s",
+            merchant: "M \"1\" 商户",
+            sequence: 7,
+            previous: 5,
+            occurred_at: Instant::new("2026-05-01T12:00:00.0000019+08:00".parse().unwrap()),
+            order: Some("O\\1"),
+            hold: Some(Uuid::nil()),
+            currency: Some("EUR"),
+            data,
+            traceparent: None,
+        }
+    }
+
+    #[test]
+    fn splicing_makes_the_json_that_a_serializer_would_make() {
+        let out = render(&line(r#"{"amount":"1.00"}"#), "/holdback/test");
+        let read: serde_json::Value = serde_json::from_slice(&out.payload).unwrap();
+        let expected = serde_json::json!({
+            "merchant_id": "M \"1\" 商户", "occurred_at": "2026-05-01T04:00:00.000001Z",
+            "sequence": 7, "previous": 5, "order_id": "O\\1",
+            "hold_id": "00000000-0000-0000-0000-000000000000", "currency": "EUR", "amount": "1.00",
+        });
+        assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn an_event_without_fields_of_its_own_is_still_json() {
+        let out = render(&line("{ }"), "/holdback/test");
+        assert!(serde_json::from_slice::<serde_json::Value>(&out.payload).is_ok());
+    }
+
+    #[test]
+    fn numbers_and_names_of_types_lead_back_to_the_type() {
+        for &known in EventType::ALL {
+            assert_eq!(EventType::from_number(known.number()), Some(known));
+            assert!(known.as_str().starts_with("holdback.") && known.as_str().ends_with(".v1"));
+        }
+        assert_eq!(EventType::from_number(0), None);
+    }
+}
