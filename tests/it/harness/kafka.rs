@@ -1,0 +1,221 @@
+//! Apache Kafka as a local process, one KRaft node from the jars that Maven fetches once. Guarantees
+//! a broker that answers, on a port of its own, which ends with the test run.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use holdback::demo::child::Supervised;
+use holdback::demo::postgres::free_port;
+use holdback::kafka::Admin;
+
+use super::{bed, say, waiting};
+
+/// What a single test broker needs, whether process or container.
+pub const BROKER_SETTINGS: &[(&str, &str)] = &[
+    ("offsets.topic.replication.factor", "1"),
+    ("offsets.topic.num.partitions", "4"),
+    ("transaction.state.log.replication.factor", "1"),
+    ("transaction.state.log.min.isr", "1"),
+    ("transaction.state.log.num.partitions", "4"),
+    ("share.coordinator.state.topic.replication.factor", "1"),
+    ("share.coordinator.state.topic.min.isr", "1"),
+    ("group.initial.rebalance.delay.ms", "0"),
+    ("group.min.session.timeout.ms", "1000"),
+    ("default.replication.factor", "1"),
+    ("auto.create.topics.enable", "false"),
+];
+
+const HEAP: &str = "-Xmx512m";
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A broker; dropping it ends it and removes its data.
+pub struct LocalKafka {
+    jars: PathBuf,
+    folder: PathBuf,
+    port: u16,
+    server: Option<Supervised>,
+}
+
+impl LocalKafka {
+    /// Fetches the jars if they are not here yet, starts a broker and waits until it answers.
+    pub fn start() -> Result<Self, String> {
+        waiting("Apache Kafka from its jars", || {
+            let jars = jars()?;
+            let folder =
+                std::env::temp_dir().join(format!("holdback-kafka-{:016x}", rand::random::<u64>()));
+            fs::create_dir(&folder).map_err(|error| error.to_string())?;
+            let mut kafka = Self {
+                jars,
+                folder,
+                port: free_port().map_err(|error| error.to_string())?,
+                server: None,
+            };
+            kafka.format()?;
+            kafka.launch()?;
+            Ok(kafka)
+        })
+    }
+
+    pub fn brokers(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Ends the broker as `kill -9` does. The data stay.
+    pub fn kill(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            server.keep_scratch();
+            server.end("KILL", Duration::from_secs(10)).expect("killed");
+        }
+    }
+
+    /// Starts the broker again on the same port and data, and waits until it answers.
+    pub fn restart(&mut self) {
+        self.kill();
+        waiting("Apache Kafka to be back", || self.launch()).expect("Kafka starts again");
+    }
+
+    fn format(&self) -> Result<(), String> {
+        let Self { port, folder, .. } = self;
+        let controller = free_port().map_err(|error| error.to_string())?;
+        let mut properties = format!(
+            "process.roles=broker,controller\nnode.id=1\n\
+             listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
+             advertised.listeners=PLAINTEXT://127.0.0.1:{port}\n\
+             controller.listener.names=CONTROLLER\n\
+             listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT\n\
+             controller.quorum.voters=1@127.0.0.1:{controller}\n\
+             log.dirs={}/data\n",
+            folder.display()
+        );
+        for (key, value) in BROKER_SETTINGS {
+            properties += &format!("{key}={value}\n");
+        }
+        fs::write(folder.join("server.properties"), properties)
+            .map_err(|error| error.to_string())?;
+        let formatted = self
+            .java("kafka.tools.StorageTool")
+            .args([
+                "format",
+                "--cluster-id",
+                "aG9sZGJhY2stdGVzdHMhIQ",
+                "--config",
+            ])
+            .arg(folder.join("server.properties"))
+            .output();
+        succeeded("formatting Kafka's storage", formatted)
+    }
+
+    fn launch(&mut self) -> Result<(), String> {
+        let log = fs::File::create(self.folder.join("log")).map_err(|error| error.to_string())?;
+        let errors = log.try_clone().map_err(|error| error.to_string())?;
+        let mut command = self.java("kafka.Kafka");
+        command
+            .arg(self.folder.join("server.properties"))
+            .stdin(Stdio::null())
+            .stdout(log)
+            .stderr(errors);
+        let mut server = Supervised::start(&mut command, "TERM", Some(&self.folder))
+            .map_err(|error| error.to_string())?;
+        let admin = Admin::open(
+            &bed::settings(&self.brokers(), "probe"),
+            Duration::from_secs(1),
+        )
+        .map_err(|error| error.to_string())?;
+        let until = Instant::now() + PATIENCE;
+        while admin.partition_counts(&["probe"]).is_err() {
+            let ended = server.ended().map_err(|error| error.to_string())?;
+            if ended.is_some() || Instant::now() > until {
+                let log = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+                return Err(format!("Kafka did not come up: {}", end_of(&log)));
+            }
+        }
+        self.server = Some(server);
+        Ok(())
+    }
+
+    fn java(&self, main: &str) -> Command {
+        let mut command = Command::new("java");
+        command
+            // Two cores, a short life: the simplest collector, the shared class data.
+            .args([
+                HEAP,
+                "-XX:+UseSerialGC",
+                "-XX:TieredStopAtLevel=1",
+                "-Xshare:auto",
+            ])
+            .arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
+            .arg("-cp")
+            .arg(self.jars.join("*"))
+            .arg(main);
+        command
+    }
+}
+
+impl Drop for LocalKafka {
+    fn drop(&mut self) {
+        self.kill();
+        fs::remove_dir_all(&self.folder).unwrap_or_default();
+    }
+}
+
+/// The folder with the broker's jars, kept between runs beside the build's other output.
+fn jars() -> Result<PathBuf, String> {
+    java_is_new_enough()?;
+    let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join("kafka-4.1.0");
+    if kept.exists() {
+        return Ok(kept);
+    }
+    say("fetching Apache Kafka's jars by Maven, once, about 45 MB");
+    let staging = kept.with_extension(std::process::id().to_string());
+    let pom = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/kafka/pom.xml");
+    let fetched = Command::new("mvn")
+        .args(["--batch-mode", "--quiet", "--file"])
+        .arg(pom)
+        .arg("dependency:copy-dependencies")
+        .arg(format!("-DoutputDirectory={}", staging.display()))
+        .output();
+    succeeded("fetching Kafka's jars with mvn", fetched)?;
+    match fs::rename(&staging, &kept) {
+        // Another run was faster; its copy is as good.
+        Err(_) if kept.exists() => {
+            fs::remove_dir_all(&staging).map_err(|error| error.to_string())?
+        }
+        other => other.map_err(|error| error.to_string())?,
+    }
+    Ok(kept)
+}
+
+fn java_is_new_enough() -> Result<(), String> {
+    let answer = Command::new("java").arg("-version").output();
+    let output = answer.map_err(|error| format!("Java 17 or later is needed: {error}"))?;
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    let version = text.split('"').nth(1).unwrap_or_default();
+    let major: u32 = version
+        .split('.')
+        .next()
+        .and_then(|digits| digits.parse().ok())
+        .unwrap_or_default();
+    if major >= 17 {
+        return Ok(());
+    }
+    Err(format!("Java 17 or later is needed, this is {version:?}"))
+}
+
+fn succeeded(what: &str, outcome: std::io::Result<Output>) -> Result<(), String> {
+    let output = outcome.map_err(|error| format!("{what}: {error}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = [output.stdout, output.stderr].concat();
+    Err(format!(
+        "{what}: {}",
+        end_of(&String::from_utf8_lossy(&said))
+    ))
+}
+
+fn end_of(log: &str) -> String {
+    let lines: Vec<&str> = log.lines().collect();
+    lines[lines.len().saturating_sub(8)..].join(" | ")
+}

@@ -1,0 +1,4 @@
+//! Tests with real Apache Kafka and real PostgreSQL.
+
+mod clients;
+mod harness;
