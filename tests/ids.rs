@@ -1,5 +1,10 @@
 //! Ids: the published vectors, computed with another language's UUIDv5, are what the code makes.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "what a test starts from is right by construction"
+)]
+
 use std::collections::BTreeSet;
 
 use holdback::rules::ids::{
