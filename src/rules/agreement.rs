@@ -189,9 +189,10 @@ pub const MAX_DAYS: u32 = 3660;
 /// The most weeks between two weekly settlements.
 pub const MAX_WEEKS: u32 = 52;
 
-/// The agreement under which an order of this merchant and currency stands: the merchant's own
-/// before the platform's, one of this currency before one of any, then the latest
-/// `effective_from`, the higher version, the greater id.
+/// The agreement under which an order of this merchant and currency stands.
+///
+/// The merchant's own comes before the platform's, one of this currency before one of any, then
+/// the latest `effective_from`, the higher version, the greater id.
 #[must_use]
 pub fn in_force<'a>(
     agreements: &'a [Arc<Agreement>],
@@ -336,7 +337,7 @@ impl Agreement {
             None => Ok(()),
         };
         if let Err(error) = fit {
-            faults.when(true, pointer, &error.to_string());
+            faults.when(true, pointer, &format!("is no amount: {error}"));
         }
     }
 }

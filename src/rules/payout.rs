@@ -90,3 +90,153 @@ fn settled(
         traceparent: result.traceparent.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::fact::{ContentHash, PayoutSubject};
+    use uuid::Uuid;
+
+    fn issued(amount: &str, attempt: u32) -> Payout {
+        let currency = Currency::from_code("EUR").unwrap();
+        Payout {
+            merchant: MerchantId::parse("M-1").unwrap(),
+            release: ReleaseId(Uuid::nil()),
+            order: Some(OrderId::parse("O-1").unwrap()),
+            hold: Some(HoldId(Uuid::nil())),
+            currency,
+            amount: Amount::parse(amount, currency).unwrap(),
+            attempt,
+            state: PayoutState::Issued,
+            at: None,
+        }
+    }
+
+    /// `paid 10:00`, or `failed 10:00 #2` for another attempt than the first.
+    fn result(line: &str) -> PayoutResult {
+        let (what, attempt) = line.split_once(" #").unwrap_or((line, "1"));
+        let (kind, clock) = what.split_once(' ').unwrap();
+        let at = format!("2026-11-02T{clock}:00Z")
+            .parse::<jiff::Timestamp>()
+            .unwrap();
+        PayoutResult {
+            merchant: MerchantId::parse("M-1").unwrap(),
+            subject: PayoutSubject::Release(ReleaseId(Uuid::nil())),
+            attempt: attempt.parse().unwrap(),
+            paid: kind == "paid",
+            at: Instant::new(at),
+            reason: None,
+            content: ContentHash([0; 16]),
+            traceparent: Some("00-1-2-01".to_owned()),
+        }
+    }
+
+    /// What is told after each result: `-` for nothing, with the transfer if money moves.
+    fn told(payout: &mut Payout, lines: &[&str]) -> Vec<String> {
+        let mut told = Vec::new();
+        for line in lines {
+            let entries = apply(payout, &result(line));
+            assert!(entries.len() <= 1);
+            told.push(entries.first().map_or("-".to_owned(), |entry| {
+                let Event::PayoutSettled(event) = &entry.event else {
+                    panic!("{entry:?}")
+                };
+                let movement = entry.transfer.map_or(String::new(), |transfer| {
+                    format!(
+                        " {:?}→{:?} {}",
+                        transfer.debit, transfer.credit, transfer.amount
+                    )
+                });
+                format!("{}{movement}", event.result)
+            }));
+        }
+        told
+    }
+
+    #[test]
+    fn the_newest_result_of_the_current_attempt_counts() {
+        use PayoutState::{Failed, Issued, Paid};
+        let [paid, back] = ["paid Payable→Paid 9.00", "returned Paid→Payable 9.00"];
+        let table: &[(&[&str], &[&str], PayoutState)] = &[
+            (&["paid 10:00"], &[paid], Paid),
+            (&["failed 10:00"], &["failed"], Failed),
+            (&["paid 10:00", "paid 11:00"], &[paid, "-"], Paid),
+            (&["failed 10:00", "failed 11:00"], &["failed", "-"], Failed),
+            // The money came back; and was paid after all.
+            (&["paid 10:00", "failed 11:00"], &[paid, back], Failed),
+            (
+                &["paid 10:00", "failed 11:00", "paid 12:00"],
+                &[paid, back, paid],
+                Paid,
+            ),
+            (&["failed 10:00", "paid 11:00"], &["failed", paid], Paid),
+            // Older than what counts, or as old.
+            (&["paid 10:00", "failed 09:00"], &[paid, "-"], Paid),
+            (&["paid 10:00", "failed 10:00"], &[paid, "-"], Paid),
+            (&["failed 10:00", "paid 09:00"], &["failed", "-"], Failed),
+            (
+                &["paid 10:00", "paid 12:00", "failed 11:00"],
+                &[paid, "-", "-"],
+                Paid,
+            ),
+            // Another attempt.
+            (&["paid 10:00 #2", "failed 10:00 #3"], &["-", "-"], Issued),
+        ];
+        for (lines, expected, state) in table {
+            let mut payout = issued("9.00", 1);
+            assert_eq!(told(&mut payout, lines), *expected, "{lines:?}");
+            assert_eq!(payout.state, *state, "{lines:?}");
+        }
+        let mut again = issued("9.00", 2);
+        assert_eq!(
+            told(&mut again, &["paid 10:00", "paid 10:00 #2"]),
+            ["-", paid]
+        );
+    }
+
+    #[test]
+    fn the_order_in_which_results_arrive_does_not_change_where_the_money_is() {
+        let lines = ["paid 10:00", "failed 11:00", "paid 12:00"];
+        for order in [
+            [0, 1, 2],
+            [0, 2, 1],
+            [1, 0, 2],
+            [1, 2, 0],
+            [2, 0, 1],
+            [2, 1, 0],
+        ] {
+            let mut payout = issued("9.00", 1);
+            told(&mut payout, &order.map(|position| lines[position]));
+            assert_eq!(payout.state, PayoutState::Paid, "{order:?}");
+        }
+    }
+
+    #[test]
+    fn an_entry_names_its_release_and_has_a_cause_of_its_own() {
+        let mut payout = issued("9.00", 1);
+        let mut causes = Vec::new();
+        for line in ["paid 10:00", "failed 11:00", "paid 12:00"] {
+            let entry = apply(&mut payout, &result(line)).remove(0);
+            assert_eq!((&entry.order, entry.hold), (&payout.order, payout.hold));
+            assert_eq!(entry.currency, Some(payout.currency));
+            assert_eq!(entry.traceparent.as_deref(), Some("00-1-2-01"));
+            causes.push(entry.cause);
+        }
+        assert_eq!(
+            causes,
+            [
+                "attempt:1:paid:2026-11-02T10:00:00Z",
+                "attempt:1:failed:2026-11-02T11:00:00Z",
+                "attempt:1:paid:2026-11-02T12:00:00Z",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_release_of_nothing_moves_nothing() {
+        assert_eq!(
+            told(&mut issued("0.00", 1), &["paid 10:00", "failed 11:00"]),
+            ["paid", "returned"]
+        );
+    }
+}

@@ -15,9 +15,11 @@ use super::time::{Instant, zone};
 /// How far ahead a settlement date is looked for: a cycle of 52 weeks, and the longest roll.
 const SEARCH_DAYS: u32 = 52 * 7 + 7 + 31;
 
-/// The dates of money under a term: when its window ends, from when nothing stands in the way, and
-/// the settlement that takes it. `cleared_at` is when its last block was cleared. `None` when a
-/// calendar is missing or does not reach that far.
+/// When money under a term goes: the end of its window, from when nothing stands in the way, and
+/// the settlement that takes it.
+///
+/// `cleared_at` is when its last block was cleared. `None` when a calendar is missing or does not
+/// reach that far.
 #[must_use]
 pub fn dates(
     agreement: &Agreement,

@@ -63,11 +63,10 @@ fn calculate(
     if amount > agreed {
         steps.push_str(&format!(", raised to the minimum {amount}"));
     }
-    if let Some(maximum) = term.maximum.map(in_currency).transpose()? {
-        if amount > maximum {
-            steps.push_str(&format!(", cut to the maximum {maximum}"));
-            amount = maximum;
-        }
+    let maximum = term.maximum.map(in_currency).transpose()?;
+    if let Some(maximum) = maximum.filter(|maximum| amount > *maximum) {
+        steps.push_str(&format!(", cut to the maximum {maximum}"));
+        amount = maximum;
     }
     if amount > free {
         steps.push_str(&format!(", cut to what is left {free}"));
