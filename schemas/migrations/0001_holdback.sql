@@ -200,6 +200,8 @@ CREATE TABLE disputes (
     dispute_id text NOT NULL,
     order_id text NOT NULL,
     kind smallint NOT NULL,
+    -- The update that kind comes from, and the one that amount comes from; the opening is 0.
+    kind_version bigint NOT NULL,
     amount numeric,
     version bigint NOT NULL,
     opened_at timestamptz NOT NULL,

@@ -27,6 +27,7 @@ use crate::telemetry::{self, Outcome as Counted};
 /// Parsed messages, each with its place among the batch's records.
 #[derive(Debug, Default)]
 pub struct Batch {
+    records: Vec<Record>,
     orders: Vec<(usize, OrderFact)>,
     agreements: Vec<(usize, Agreement, ContentHash)>,
     calendars: Vec<(usize, Calendar, ContentHash)>,
@@ -50,7 +51,7 @@ struct Work<'a> {
 impl Batch {
     /// Parses every record; nothing here can fail but the message itself.
     #[must_use]
-    pub fn read(records: &[Record], rules: &Rules) -> Self {
+    pub fn read(records: Vec<Record>, rules: &Rules) -> Self {
         let mut batch = Self::default();
         for (place, record) in records.iter().enumerate() {
             match incoming::parse(record, rules.default_type(&record.topic), &rules.limits) {
@@ -71,38 +72,60 @@ impl Batch {
                 Err(rejection) => batch.rejected.push((place, rejection)),
             }
         }
+        batch.records = records;
         batch
     }
 
-    /// All of these records as dead letters, because the database can't take them.
+    /// The records that were read.
     #[must_use]
-    pub fn refusing(records: &[Record], detail: String) -> Self {
-        let mut batch = Self::default();
-        for place in 0..records.len() {
-            let rejection = Rejection {
-                reason: Reason::Value,
-                detail: detail.clone(),
-                moves_money: false,
-                about: None,
-            };
-            batch.rejected.push((place, rejection));
-        }
-        batch
+    pub fn records(&self) -> &[Record] {
+        &self.records
     }
 
-    /// The first record of each partition that must stop it: `rejected` tells how many bad
+    /// The records given back.
+    #[must_use]
+    pub fn into_records(self) -> Vec<Record> {
+        self.records
+    }
+
+    /// The batch in two; `None` when it is one record.
+    #[must_use]
+    pub fn halves(&self, rules: &Rules) -> Option<(Self, Self)> {
+        let (first, second) = self.records.split_at(self.records.len() / 2);
+        (!first.is_empty())
+            .then(|| (Self::read(first.to_vec(), rules), Self::read(second.to_vec(), rules)))
+    }
+
+    /// Its records as dead letters, because the database can't take them.
+    #[must_use]
+    pub fn refused(&self, detail: &str) -> Self {
+        let rejection = Rejection {
+            reason: Reason::Value,
+            detail: detail.to_owned(),
+            moves_money: false,
+            about: None,
+        };
+        Self {
+            rejected: (0..self.records.len())
+                .map(|place| (place, rejection.clone()))
+                .collect(),
+            records: self.records.clone(),
+            ..Self::default()
+        }
+    }
+
+    /// The first record of each partition that must stop it: `in_a_row` tells how many bad
     /// messages in a row came before this batch, per partition, and is brought up to date.
     #[must_use]
     pub fn stops(
         &self,
-        records: &[Record],
         rules: &Rules,
         in_a_row: &mut HashMap<(Arc<str>, i32), u32>,
     ) -> HashMap<(Arc<str>, i32), (i64, &'static str)> {
         let bad: HashMap<usize, &Rejection> =
             self.rejected.iter().map(|(place, rejection)| (*place, rejection)).collect();
         let mut stops = HashMap::new();
-        for (place, record) in records.iter().enumerate() {
+        for (place, record) in self.records.iter().enumerate() {
             let key = (Arc::clone(&record.topic), record.partition);
             let count = in_a_row.entry(key.clone()).or_default();
             let Some(rejection) = bad.get(&place) else {
@@ -129,19 +152,18 @@ impl Batch {
         &self,
         tx: &mut Tx,
         steps: &[Advance],
-        records: &[Record],
         catalogue: &mut Catalogue,
         rules: &Rules,
     ) -> Result<Applied, StoreError> {
         tx.advance(steps).await?;
         let mut work = Work {
-            records,
+            records: &self.records,
             rules,
             lines: Lines::default(),
             letters: Vec::new(),
             distrusted: Vec::new(),
             applied: Applied {
-                records: records.len(),
+                records: self.records.len(),
                 ..Applied::default()
             },
         };

@@ -23,8 +23,12 @@ use crate::store::cases::SourceTopic;
 use crate::store::agreements::Catalogue;
 use crate::store::positions::Advance;
 use crate::store::{Store, StoreError};
+use crate::telemetry;
 
 pub use batch::Batch;
+
+/// Where each partition stands, by its topic's actual name.
+pub type Positions = HashMap<(Arc<str>, i32), i64>;
 
 /// What an ingest step needs to know of the configuration.
 #[derive(Debug, Clone)]
@@ -114,68 +118,63 @@ impl Ingest {
         }
     }
 
-    /// Applies records that lie next to each other in their partitions, in one transaction, and
-    /// moves the positions from `expected`. When one record is too much for the database, the
-    /// batch is halved until that record stands alone and becomes a dead letter.
+    /// Applies a batch, whose records lie next to each other in their partitions, in one
+    /// transaction and moves the positions from `expected`. When one record is too much for the
+    /// database, the batch is halved until that record stands alone and becomes a dead letter;
+    /// `expected` says how far it came when an error ends it.
     ///
     /// # Errors
     /// [`StoreError::passes`] tells whether to try again; [`StoreError::LostPartition`] when
     /// somebody else has moved a position.
     pub async fn apply_once(
         &mut self,
-        records: Vec<Record>,
-        expected: &mut HashMap<(Arc<str>, i32), i64>,
+        batch: &Batch,
+        expected: &mut Positions,
     ) -> Result<Applied, StoreError> {
-        let mut total = Applied::default();
-        let mut waiting = vec![records];
-        while let Some(mut records) = waiting.pop() {
-            if records.is_empty() {
-                continue;
+        match self.commit(batch, expected).await {
+            Err(StoreError::Data { what, source }) => {
+                self.bisect(batch, expected, &format!("the database refused to {what}: {source}"))
+                    .await
             }
-            let batch = Batch::read(&records, &self.rules);
-            match self.commit(&batch, &records, expected).await {
-                Ok(applied) => {
-                    total += applied;
-                    for record in &records {
-                        expected.insert((Arc::clone(&record.topic), record.partition), record.offset + 1);
-                    }
-                }
-                Err(StoreError::Data { what, source }) => {
-                    if records.len() == 1 {
-                        let detail = format!("the database refused to {what}: {source}");
-                        let batch = Batch::refusing(&records, detail);
-                        total += self.commit(&batch, &records, expected).await?;
-                        for record in &records {
-                            expected.insert((Arc::clone(&record.topic), record.partition), record.offset + 1);
-                        }
-                        continue;
-                    }
-                    crate::telemetry::ingest_retry("bisect");
-                    let later = records.split_off(records.len() / 2);
-                    waiting.push(later);
-                    waiting.push(records);
-                }
-                Err(error) => return Err(error),
-            }
+            answer => answer,
         }
+    }
+
+    async fn bisect(
+        &mut self,
+        batch: &Batch,
+        expected: &mut Positions,
+        detail: &str,
+    ) -> Result<Applied, StoreError> {
+        telemetry::ingest_retry("bisect");
+        let Some((first, second)) = batch.halves(&self.rules) else {
+            return self.commit(&batch.refused(detail), expected).await;
+        };
+        let mut total = Box::pin(self.apply_once(&first, expected)).await?;
+        total += Box::pin(self.apply_once(&second, expected)).await?;
         Ok(total)
     }
 
     async fn commit(
         &mut self,
         batch: &Batch,
-        records: &[Record],
-        expected: &HashMap<(Arc<str>, i32), i64>,
+        expected: &mut Positions,
     ) -> Result<Applied, StoreError> {
-        let steps = steps(records, expected);
+        if batch.records().is_empty() {
+            return Ok(Applied::default());
+        }
+        let steps = steps(batch.records(), expected);
         let mut tx = self.store.begin().await?;
         match batch
-            .apply(&mut tx, &steps, records, &mut self.catalogue, &self.rules)
+            .apply(&mut tx, &steps, &mut self.catalogue, &self.rules)
             .await
         {
             Ok(applied) => {
                 tx.commit().await?;
                 batch.count(&applied);
+                for step in steps {
+                    expected.insert((Arc::from(step.topic), step.partition), step.next);
+                }
                 Ok(applied)
             }
             Err(error) => {
@@ -191,7 +190,7 @@ impl Ingest {
 }
 
 /// How far these records move each partition, sorted.
-fn steps(records: &[Record], expected: &HashMap<(Arc<str>, i32), i64>) -> Vec<Advance> {
+fn steps(records: &[Record], expected: &Positions) -> Vec<Advance> {
     let mut last: HashMap<(Arc<str>, i32), &Record> = HashMap::new();
     for record in records {
         last.insert((Arc::clone(&record.topic), record.partition), record);

@@ -8,7 +8,7 @@ use std::io::Write;
 
 use uuid::Uuid;
 
-use crate::rules::entry::{Entry, Event};
+use crate::rules::entry::Event;
 use crate::rules::time::Instant;
 
 /// The topics that holdback writes, dead letters aside.
@@ -94,6 +94,7 @@ event_types! {
     SettlementSkipped = 14 Events "holdback.settlement.skipped.v1",
     PayoutSettled = 15 Events "holdback.payout.settled.v1",
     AgreementAccepted = 16 Events "holdback.agreement.accepted.v1",
+    HoldRestored = 17 Events "holdback.hold.restored.v1",
 }
 
 /// An event's own fields as one JSON object, without the envelope's: what the journal keeps.
@@ -103,39 +104,6 @@ event_types! {
 #[must_use]
 pub fn data(event: &Event) -> String {
     serde_json::to_string(event).expect("events serialize: text keys, no floats")
-}
-
-/// What the event is about: `ce_subject`. Our own id where the thing has one, else the id that the
-/// outside gave it.
-#[must_use]
-pub fn subject(entry: &Entry) -> String {
-    match &entry.event {
-        Event::ReleaseIssued(event) => event.release_id.to_string(),
-        Event::PayoutSettled(event) => event.release_id.to_string(),
-        Event::SettlementClosed(event) => event.settlement_id.to_string(),
-        Event::SettlementSkipped(event) => event.settlement_id.to_string(),
-        Event::ReceivableOpened(event) => event.receivable_id.to_string(),
-        Event::ReceivableRecovered(event) => event.receivable_id.to_string(),
-        Event::AgreementAccepted(event) => event.agreement_id.to_string(),
-        Event::RefundApplied(event) => {
-            let refund = event.refund_id.as_ref().map(ToString::to_string);
-            refund
-                .or_else(|| event.dispute_id.as_ref().map(ToString::to_string))
-                .unwrap_or_default()
-        }
-        Event::OrderAccepted(_)
-        | Event::HoldCreated(_)
-        | Event::HoldRescheduled(_)
-        | Event::HoldBlocked(_)
-        | Event::HoldUnblocked(_)
-        | Event::HoldConsumed(_)
-        | Event::HoldReversed(_)
-        | Event::HoldLimitReached(_) => {
-            let hold = entry.hold.map(|hold| hold.to_string());
-            hold.or_else(|| entry.order.as_ref().map(ToString::to_string))
-                .unwrap_or_default()
-        }
-    }
 }
 
 /// The `ce_source` of a deployment.

@@ -102,6 +102,23 @@ pub enum Account {
     Platform = 8,
 }
 
+impl Account {
+    /// The number under which it is stored.
+    #[must_use]
+    pub fn number(self) -> i16 {
+        match self {
+            Self::Proceeds => 1,
+            Self::Held => 2,
+            Self::Payable => 3,
+            Self::Refunded => 4,
+            Self::Deposit => 5,
+            Self::Receivable => 6,
+            Self::Paid => 7,
+            Self::Platform => 8,
+        }
+    }
+}
+
 /// Every event that holdback publishes in its two output topics.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]

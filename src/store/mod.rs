@@ -8,6 +8,7 @@
 pub mod agreements;
 pub mod audit;
 pub mod cases;
+pub mod catchup;
 pub mod dead_letters;
 pub mod deployment;
 pub mod due;

@@ -1,8 +1,5 @@
 //! Loading orders with everything known about them, locked for this transaction.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
 use super::agreements::Catalogue;
 use super::cases::{Case, Cases, OrderKey, Source, SourceTopic};
 use super::types::{amount, content, currency, unreadable};
@@ -11,7 +8,7 @@ use crate::message::Record;
 use crate::rules::fact::{Completed, DisputeKind, DisputeOutcome, OrderFact};
 use crate::rules::hold::{Dates, Hold, Tail};
 use crate::rules::ids::{DisputeId, HoldId, ReceivableId, RefundId, TermName};
-use crate::rules::money::{Amount, Currency};
+use crate::rules::money::Currency;
 use crate::rules::order::{Block, BlockKind, Closing, Dispute, Noted, Order, Receivable, Refund};
 use crate::rules::time::Instant;
 
@@ -189,7 +186,8 @@ impl Tx {
 
     async fn load_disputes(&mut self, cases: &mut Cases, found: &Found) -> Result<(), StoreError> {
         let rows = sqlx::query!(
-            r#"SELECT d.merchant_id, d.order_id, d.dispute_id, d.kind, d.amount, d.version,
+            r#"SELECT d.merchant_id, d.order_id, d.dispute_id, d.kind, d.kind_version, d.amount,
+                      d.version,
                       d.opened_at AS "opened_at: Instant", d.opened_content, d.updates,
                       d.closed_at AS "closed_at: Instant", d.closed_content, d.outcome,
                       d.refund_expected, d.charged, d.from_reversed, d.from_holds,
@@ -224,6 +222,7 @@ impl Tx {
             order.disputes.push(Dispute {
                 id: DisputeId::parse(&row.dispute_id).map_err(|error| unreadable(&error))?,
                 kind: number_kind(row.kind)?,
+                kind_version: u64::try_from(row.kind_version).map_err(|error| unreadable(&error))?,
                 amount: fits(row.amount)?,
                 version: u64::try_from(row.version).map_err(|error| unreadable(&error))?,
                 opened_at: row.opened_at,

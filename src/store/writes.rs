@@ -26,7 +26,7 @@ impl Tx {
         let changed: Vec<&Case> = cases
             .values()
             .filter(|case| case.before.as_ref() != Some(&case.order))
-            .filter(|case| case.before.is_some() || !case.order.is_blank())
+            .filter(|case| case.before.is_some() || !is_blank(case))
             .collect();
         let mut fresh = Vec::new();
         let mut known = Vec::new();
@@ -295,6 +295,11 @@ impl Tx {
     }
 }
 
+/// A stub that nothing came to: the facts about it were refused.
+fn is_blank(case: &Case) -> bool {
+    case.order == Order::stub(case.order.merchant.clone(), case.order.id.clone())
+}
+
 /// One order's row.
 struct OrderRow<'a> {
     case: &'a Case,
@@ -491,12 +496,13 @@ impl Tx {
         sqlx::query!(
             "INSERT INTO disputes (merchant_id, order_id, dispute_id, kind, amount, version,
                  opened_at, opened_content, updates, closed_at, closed_content, outcome,
-                 refund_expected, charged, from_reversed, from_holds, from_receivable)
+                 refund_expected, charged, from_reversed, from_holds, from_receivable, kind_version)
              SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::smallint[],
                  $5::numeric[], $6::bigint[], $7::timestamptz[], $8::bytea[], $9::jsonb[],
                  $10::timestamptz[], $11::bytea[], $12::smallint[], $13::numeric[],
-                 $14::numeric[], $15::numeric[], $16::numeric[], $17::numeric[])
+                 $14::numeric[], $15::numeric[], $16::numeric[], $17::numeric[], $18::bigint[])
              ON CONFLICT (merchant_id, dispute_id) DO UPDATE SET kind = excluded.kind,
+                 kind_version = excluded.kind_version,
                  amount = excluded.amount, version = excluded.version,
                  updates = excluded.updates, closed_at = excluded.closed_at,
                  closed_content = excluded.closed_content, outcome = excluded.outcome,
@@ -520,6 +526,7 @@ impl Tx {
             column(rows, |r| r.value.from_reversed.decimal()) as _,
             column(rows, |r| r.value.from_holds.decimal()) as _,
             column(rows, |r| r.value.from_receivable.decimal()) as _,
+            column(rows, |r| i64::try_from(r.value.kind_version).unwrap_or(i64::MAX)) as _,
         )
         .execute(&mut *self.inner)
         .await

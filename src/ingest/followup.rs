@@ -1,0 +1,129 @@
+//! What an agreement or a calendar sets in motion after it was accepted: sales that waited for an
+//! agreement are applied, holds that follow a calendar get new dates. Bounded steps, each in its
+//! own transaction, repeated until nothing is left; harmless to run anywhere and any number of
+//! times.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::Rules;
+use super::batch::reparse_with;
+use crate::http::health::Heartbeat;
+use crate::rules::decide::{self, World};
+use crate::rules::ids::MerchantId;
+use crate::store::agreements::Catalogue;
+use crate::store::cases::OrderKey;
+use crate::store::journal::Lines;
+use crate::store::{Store, StoreError};
+
+/// Orders per step.
+const STEP: i64 = 1_000;
+/// How long to wait before looking for a new revision.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Follows up on agreements and calendars.
+#[derive(Debug)]
+pub struct FollowUp {
+    store: Store,
+    rules: Arc<Rules>,
+    catalogue: Catalogue,
+    /// The revision for which every waiting sale has been looked at.
+    seen: Option<i64>,
+    /// How far the present pass over waiting sales has come.
+    after: Option<OrderKey>,
+}
+
+impl FollowUp {
+    /// Starts with a pass over everything.
+    #[must_use]
+    pub fn new(store: Store, rules: Arc<Rules>) -> Self {
+        Self {
+            store,
+            rules,
+            catalogue: Catalogue::default(),
+            seen: None,
+            after: None,
+        }
+    }
+
+    /// One bounded step; true while there may be more to do.
+    ///
+    /// # Errors
+    /// When the database fails; the step has then had no effect.
+    pub async fn follow_once(&mut self) -> Result<bool, StoreError> {
+        let revision = self.store.revision().await?;
+        if self.seen != Some(revision) {
+            let waiting = self.store.waiting_sales(self.after.as_ref(), STEP).await?;
+            self.after = waiting.last().cloned();
+            if waiting.is_empty() {
+                self.seen = Some(revision);
+            } else {
+                self.work_on(&waiting, |order, world| {
+                    decide::resume(order, world).map(|outcome| outcome.entries).unwrap_or_else(|refusal| {
+                        tracing::error!(alarm = "sale_can_not_be_held", merchant = %order.merchant, order = %order.id, %refusal, "this sale waits for another agreement");
+                        Vec::new()
+                    })
+                })
+                .await?;
+            }
+            return Ok(true);
+        }
+        let outdated = self.store.outdated_holds(STEP).await?;
+        if outdated.is_empty() {
+            return Ok(false);
+        }
+        self.work_on(&outdated, decide::recompute).await?;
+        Ok(true)
+    }
+
+    async fn work_on(
+        &mut self,
+        keys: &[OrderKey],
+        decide: impl Fn(&mut crate::rules::order::Order, World<'_>) -> Vec<crate::rules::entry::Entry>,
+    ) -> Result<(), StoreError> {
+        let mut merchants: Vec<MerchantId> = keys.iter().map(|(merchant, _)| merchant.clone()).collect();
+        merchants.dedup();
+        let mut tx = self.store.begin().await?;
+        tx.open_catalogue(&mut self.catalogue, &merchants, false).await?;
+        let reparse = reparse_with(&self.rules);
+        let mut cases = tx.load_orders(keys, &mut self.catalogue, &reparse).await?;
+        let calendars = self.catalogue.calendars();
+        let mut lines = Lines::default();
+        for (key, case) in &mut cases {
+            let agreements = self.catalogue.of(&key.0);
+            let world = World {
+                agreements: &agreements,
+                calendars: &calendars,
+                now: tx.now,
+            };
+            lines.add(&key.0, decide(&mut case.order, world), case.source);
+        }
+        tx.save_orders(&cases, &self.catalogue).await?;
+        if !lines.is_empty() {
+            let numbers = tx.number_lines(&lines).await?;
+            tx.append(&lines, &numbers).await?;
+        }
+        tx.commit().await
+    }
+}
+
+/// Follows up until stopped.
+pub async fn run(mut follow: FollowUp, heartbeat: Heartbeat, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        heartbeat.beat();
+        match follow.follow_once().await {
+            Ok(true) => continue,
+            Ok(false) => {}
+            Err(error) => {
+                tracing::warn!(%error, "could not follow up on agreements and calendars");
+                follow.catalogue = Catalogue::default();
+            }
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(PAUSE) => {}
+        }
+    }
+}

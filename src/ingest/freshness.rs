@@ -1,0 +1,123 @@
+//! How far the input partitions reach, asked again and again: the other half of the freshness
+//! gate. A dispute that lies unread in Kafka must not be overtaken by the clock, so each partition
+//! keeps the last instant at which everything in it was known to be applied.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::http::health::Heartbeat;
+use crate::kafka::{self, Admin, Partition};
+use crate::rules::time::Instant;
+use crate::store::{Store, StoreError};
+
+/// How often the ends are asked for.
+const EVERY: Duration = Duration::from_millis(200);
+/// How often the number of partitions is asked for.
+const PARTITIONS_EVERY: u32 = 25;
+
+/// Where the partitions ended shortly after an instant.
+#[derive(Debug, Clone)]
+pub struct Ends {
+    /// The time just before the question was asked.
+    pub at: Instant,
+    /// High watermarks.
+    pub ends: Arc<HashMap<Partition, i64>>,
+}
+
+/// What kept a round of questions from being answered.
+#[derive(Debug, thiserror::Error)]
+enum AskError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Kafka(#[from] kafka::Error),
+}
+
+/// Asks for the ends of all partitions of these topics until stopped, and notes partitions that
+/// are new.
+pub async fn run(
+    store: Store,
+    admin: Arc<Admin>,
+    topics: Vec<String>,
+    ends: watch::Sender<Option<Ends>>,
+    heartbeat: Heartbeat,
+    stop: CancellationToken,
+) {
+    let mut partitions: Vec<Partition> = Vec::new();
+    let mut round = 0_u32;
+    while !stop.is_cancelled() {
+        heartbeat.beat();
+        if round % PARTITIONS_EVERY == 0 || partitions.is_empty() {
+            match note_partitions(&store, &admin, &topics).await {
+                Ok(found) => partitions = found,
+                Err(error) => tracing::warn!(%error, "could not ask for the partitions"),
+            }
+        }
+        round = round.wrapping_add(1);
+        match ask(&store, &admin, &partitions).await {
+            Ok(answer) => {
+                ends.send_replace(Some(answer));
+            }
+            Err(error) => tracing::warn!(%error, "could not ask where the partitions end"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(EVERY) => {}
+        }
+    }
+}
+
+async fn ask(
+    store: &Store,
+    admin: &Arc<Admin>,
+    partitions: &[Partition],
+) -> Result<Ends, AskError> {
+    let at = store.now().await?;
+    let asker = Arc::clone(admin);
+    let wanted = partitions.to_vec();
+    let ends = blocking(move || asker.ends(&wanted)).await?;
+    Ok(Ends {
+        at,
+        ends: Arc::new(ends),
+    })
+}
+
+async fn note_partitions(
+    store: &Store,
+    admin: &Arc<Admin>,
+    topics: &[String],
+) -> Result<Vec<Partition>, AskError> {
+    let asker = Arc::clone(admin);
+    let wanted = topics.to_vec();
+    let counts = blocking(move || {
+        let names: Vec<&str> = wanted.iter().map(String::as_str).collect();
+        asker.partition_counts(&names)
+    })
+    .await?;
+    let mut partitions = Vec::new();
+    for topic in topics {
+        let count = counts.get(topic).copied().flatten().unwrap_or_default();
+        let name: Arc<str> = Arc::from(topic.as_str());
+        let count = i32::try_from(count).unwrap_or(i32::MAX);
+        partitions.extend((0..count).map(|partition| (Arc::clone(&name), partition)));
+    }
+    let rows: Vec<(String, i32)> = partitions
+        .iter()
+        .map(|(topic, partition)| (topic.to_string(), *partition))
+        .collect();
+    store.note_partitions(&rows).await?;
+    Ok(partitions)
+}
+
+/// Runs a blocking Kafka call where it may block.
+async fn blocking<T: Send + 'static>(
+    call: impl FnOnce() -> Result<T, kafka::Error> + Send + 'static,
+) -> Result<T, kafka::Error> {
+    tokio::task::spawn_blocking(call)
+        .await
+        .unwrap_or_else(|error| Err(kafka::Error::Retry(error.to_string())))
+}
