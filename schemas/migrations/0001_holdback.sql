@@ -385,6 +385,9 @@ CREATE TABLE publisher (
     epoch bigint NOT NULL DEFAULT 0,
     owner uuid,
     expires_at timestamptz,
+    -- What was published and what is known here contradict each other: nothing is released until
+    -- a person has looked and set this back to null.
+    fault text,
     CONSTRAINT publisher_pkey PRIMARY KEY (only_one),
     CONSTRAINT publisher_is_single CHECK (only_one)
 );

@@ -95,7 +95,9 @@ async fn gate_of<'e>(
         r#"SELECT t.topic AS "topic!", p.partition AS "partition?", p.halted AS "halted?",
                   p.fresh_at AS "fresh_at?: Instant"
            FROM unnest($1::text[]) AS t (topic)
-           LEFT JOIN positions p ON p.topic = t.topic"#,
+           LEFT JOIN positions p ON p.topic = t.topic
+           UNION ALL
+           SELECT 'the output topics', NULL, fault, NULL FROM publisher WHERE fault IS NOT NULL"#,
         topics as _,
     )
     .fetch_all(executor)
@@ -110,9 +112,10 @@ async fn gate_of<'e>(
             behind: None,
         },
         |row| {
-            let place = match row.partition {
-                Some(partition) => format!("{}/{partition}", row.topic),
-                None => format!("{} (no partition known)", row.topic),
+            let place = match (row.partition, &row.halted) {
+                (Some(partition), _) => format!("{}/{partition}", row.topic),
+                (None, Some(_)) => row.topic,
+                (None, None) => format!("{} (no partition known)", row.topic),
             };
             let moment = row.fresh_at.filter(|_| row.halted.is_none());
             Gate {

@@ -5,7 +5,6 @@
 
 use super::types::column;
 use super::{Store, StoreError, Tx, failed};
-use crate::rules::ids::MerchantId;
 use crate::rules::time::Instant;
 
 /// A line of the journal on its way out.
@@ -65,13 +64,14 @@ impl Store {
         Ok(())
     }
 
-    /// Up to `limit` journal lines that were not read back yet, in each merchant's order; no
-    /// merchant takes more than `per_merchant` of them.
+    /// Up to `limit` journal lines that were not read back yet, in each merchant's order, of the
+    /// merchants after `after`; no merchant takes more than `per_merchant` of them.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn pending(
         &self,
+        after: &str,
         limit: i64,
         per_merchant: i64,
     ) -> Result<Vec<Pending>, StoreError> {
@@ -80,19 +80,56 @@ impl Store {
             r#"SELECT j.merchant_id, j.sequence, j.previous, j.event, j.event_id,
                       j.occurred_at AS "occurred_at: Instant", j.order_id, j.hold_id, j.currency,
                       j.subject, j.data, j.traceparent
-               FROM merchants m
+               FROM (SELECT merchant_id, published_sequence FROM merchants
+                     WHERE published_sequence < last_sequence AND merchant_id > $1
+                     ORDER BY merchant_id LIMIT $2) m
                CROSS JOIN LATERAL (
                    SELECT * FROM journal j
                    WHERE j.merchant_id = m.merchant_id AND j.sequence > m.published_sequence
-                   ORDER BY j.sequence LIMIT $2) j
-               WHERE m.published_sequence < m.last_sequence
-               LIMIT $1"#,
+                   ORDER BY j.sequence LIMIT $3) j
+               LIMIT $2"#,
+            after,
             limit,
             per_merchant,
         )
         .fetch_all(&self.pool)
         .await
         .map_err(failed("read what is to be published"))
+    }
+
+    /// How far each of these merchants was published, and how far its journal reaches.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn published(
+        &self,
+        merchants: &[String],
+    ) -> Result<Vec<(String, i64, i64)>, StoreError> {
+        let rows = sqlx::query!(
+            "SELECT merchant_id, published_sequence, last_sequence FROM merchants
+             WHERE merchant_id = ANY($1)",
+            merchants as _,
+        )
+        .fetch_all(&self.pool)
+        .await
+        .map_err(failed("read how far merchants were published"))?;
+        Ok(rows
+            .into_iter()
+            .map(|row| (row.merchant_id, row.published_sequence, row.last_sequence))
+            .collect())
+    }
+
+    /// Closes the gate until a person has looked: what was published and what the database knows
+    /// contradict each other.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn note_fault(&self, fault: &str) -> Result<(), StoreError> {
+        sqlx::query!("UPDATE publisher SET fault = coalesce(fault, $1)", fault)
+            .execute(&self.pool)
+            .await
+            .map_err(failed("note a fault"))?;
+        Ok(())
     }
 
     /// How far the output topics have been read back.
@@ -126,25 +163,17 @@ impl Store {
     }
 }
 
-/// How far one merchant's events have been seen in the output topics.
-#[derive(Debug, Clone)]
-pub struct Seen {
-    pub merchant: MerchantId,
-    pub sequence: i64,
-}
-
 impl Tx {
-    /// Notes what was read back, under the lease's epoch. Answers the merchants that the topic
-    /// knows further than the journal does: a database that went back in time.
+    /// Notes how far merchants' events were read back, under the lease's epoch.
     ///
     /// # Errors
     /// [`StoreError::LostPartition`] when another process publishes now.
     pub async fn note_published(
         &mut self,
         epoch: i64,
-        seen: &[Seen],
+        seen: &[(String, i64)],
         positions: &[((String, i32), i64)],
-    ) -> Result<Vec<String>, StoreError> {
+    ) -> Result<(), StoreError> {
         let ours = sqlx::query_scalar!(
             r#"SELECT epoch = $1 AS "ours!" FROM publisher FOR SHARE"#,
             epoch
@@ -166,19 +195,6 @@ impl Tx {
         .execute(&mut *self.inner)
         .await
         .map_err(failed("note read-back positions"))?;
-        let merchants = column(seen, |s| s.merchant.as_str().to_owned());
-        let sequences = column(seen, |s| s.sequence);
-        let ahead = sqlx::query_scalar!(
-            r#"SELECT k.merchant_id AS "merchant_id!"
-               FROM unnest($1::text[], $2::bigint[]) AS k (merchant_id, sequence)
-               LEFT JOIN merchants m ON m.merchant_id = k.merchant_id
-               WHERE m.last_sequence IS NULL OR k.sequence > m.last_sequence"#,
-            &merchants[..] as _,
-            &sequences[..] as _,
-        )
-        .fetch_all(&mut *self.inner)
-        .await
-        .map_err(failed("compare the journal with what was published"))?;
         sqlx::query!(
             "WITH seen AS MATERIALIZED (
                  SELECT k.merchant_id, k.sequence
@@ -189,12 +205,12 @@ impl Tx {
              FROM seen s
              WHERE m.merchant_id = s.merchant_id AND m.published_sequence < s.sequence
                AND s.sequence <= m.last_sequence",
-            &merchants[..] as _,
-            &sequences[..] as _,
+            column(seen, |(merchant, _)| merchant.clone()) as _,
+            column(seen, |(_, sequence)| *sequence) as _,
         )
         .execute(&mut *self.inner)
         .await
         .map_err(failed("note what was published"))?;
-        Ok(ahead)
+        Ok(())
     }
 }

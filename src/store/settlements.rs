@@ -37,7 +37,61 @@ pub struct ClosedPart {
     pub to_deposit: Amount,
 }
 
+/// What became of a settlement that is under its minimum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Skip {
+    /// Some of it has been released: the rest goes too.
+    Begun,
+    /// It was skipped before.
+    Again,
+    /// It is skipped from now on.
+    First,
+}
+
 impl Tx {
+    /// Skips settlements of which nothing has been released yet.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn skip_settlements(
+        &mut self,
+        keys: &[(SettlementKey, Instant)],
+    ) -> Result<HashMap<SettlementKey, Skip>, StoreError> {
+        let rows = sqlx::query!(
+            r#"INSERT INTO settlements AS s (merchant_id, currency, settlement_on, settlement_id,
+                   settled_at, part, releases, gross, recovered, to_deposit, skipped)
+               SELECT *, 1, 0, 0, 0, 0, true
+               FROM unnest($1::text[], $2::text[], $3::date[], $4::uuid[], $5::timestamptz[])
+               ON CONFLICT (merchant_id, currency, settlement_on) DO UPDATE SET
+                   settled_at = s.settled_at
+               RETURNING merchant_id, currency, settlement_on AS "settlement_on: jiff_sqlx::Date",
+                   skipped, xmax = 0 AS "made!""#,
+            column(keys, |(key, _)| key.0.as_str().to_owned()) as _,
+            column(keys, |(key, _)| key.1.code().to_owned()) as _,
+            column(keys, |(key, _)| key.2.to_sqlx()) as _,
+            column(keys, |(key, _)| SettlementId::of(&key.0, key.1, key.2).0) as _,
+            column(keys, |(_, at)| *at) as _,
+        )
+        .fetch_all(&mut *self.inner)
+        .await
+        .map_err(failed("skip settlements"))?;
+        rows.into_iter()
+            .map(|row| {
+                let key = (
+                    merchant_id(&row.merchant_id)?,
+                    currency(&row.currency)?,
+                    row.settlement_on.to_jiff(),
+                );
+                let skip = match (row.made, row.skipped) {
+                    (true, _) => Skip::First,
+                    (false, true) => Skip::Again,
+                    (false, false) => Skip::Begun,
+                };
+                Ok((key, skip))
+            })
+            .collect()
+    }
+
     /// Adds releases to the open parts and answers which parts those are.
     ///
     /// # Errors

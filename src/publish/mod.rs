@@ -1,0 +1,417 @@
+//! The journal goes out: one publisher at a time sends what was not read back yet, in Kafka
+//! transactions, and reads it back. An event counts as published only when it was seen in the
+//! topic; whatever a send claimed, what is missing there is sent again and what is there is not.
+//!
+//! Kafka's transactions alone don't promise that with librdkafka (no KIP-890: a delayed end of one
+//! transaction can end the next). So a producer is replaced after anything suspicious, and the
+//! topic itself is the witness.
+
+mod seen;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant as Moment};
+
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::config::Topics;
+use crate::http::health::{Heartbeat, Readiness};
+use crate::kafka::{self, Admin, KafkaSettings, OutRecord, OutputProducer, Partition, ReadBack};
+use crate::message::outgoing::{self, EventType, Line, OutTopic, Outgoing};
+use crate::message::{Record, dead_letter};
+use crate::store::dead_letters::Unpublished;
+use crate::store::publication::Pending;
+use crate::store::{Store, StoreError};
+use crate::telemetry;
+
+use seen::Seen;
+
+/// How long a lease lasts; renewed at every step.
+const LEASE_SECONDS: i32 = 15;
+/// How long to rest when there is nothing to publish.
+const PAUSE: Duration = Duration::from_millis(25);
+/// How long to rest after a failure, or while another process publishes.
+const WAIT: Duration = Duration::from_millis(500);
+/// How long the broker may take to answer a question or to fence an older producer.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long reading back may take before the events are taken for missing.
+const READ_BACK: Duration = Duration::from_secs(30);
+/// No merchant takes more than this share of a batch.
+const MERCHANT_SHARE: i64 = 5;
+
+/// What a publisher is made of.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    pub store: Store,
+    pub kafka: KafkaSettings,
+    pub admin: Arc<Admin>,
+    pub topics: Topics,
+    pub batch_max: i64,
+    pub readiness: Arc<Readiness>,
+    pub heartbeat: Heartbeat,
+    pub stop: CancellationToken,
+}
+
+/// Why a session ended.
+#[derive(Debug, thiserror::Error)]
+enum SessionError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Kafka(#[from] kafka::Error),
+    #[error("another process publishes now")]
+    Lost,
+    #[error("{0}")]
+    Fault(String),
+}
+
+/// One process's turn at publishing.
+struct Session<'a> {
+    setup: &'a Setup,
+    handle: &'a Handle,
+    owner: Uuid,
+    epoch: i64,
+    producer: OutputProducer,
+    reader: ReadBack,
+    partitions: Vec<Partition>,
+    seen: Seen,
+    /// The merchant after which the next batch begins.
+    after: String,
+    source: String,
+}
+
+/// Publishes on this thread until stopped.
+pub fn run(setup: &Setup, handle: &Handle) {
+    let owner = Uuid::from_u128(rand::random());
+    while !setup.stop.is_cancelled() {
+        setup.heartbeat.beat();
+        match turn(setup, handle, owner) {
+            Ok(()) => {}
+            Err(SessionError::Fault(fault)) => {
+                tracing::error!(alarm = "publisher_fault", fault, "nothing is published or released; see the README, \"When the topic and the database disagree\"");
+                setup.readiness.set("publish", Err(fault.clone()));
+                if let Err(error) = handle.block_on(setup.store.note_fault(&fault)) {
+                    tracing::warn!(%error, "could not note the fault");
+                }
+            }
+            Err(SessionError::Lost) => setup.readiness.set("publish", Ok(())),
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "publishing failed and begins anew");
+                setup.readiness.set("publish", Err(error.to_string()));
+            }
+        }
+        wait(setup, WAIT);
+    }
+    if let Err(error) = handle.block_on(setup.store.leave_publisher(owner)) {
+        tracing::info!(%error, "could not give the publisher's lease back; it expires");
+    }
+}
+
+fn wait(setup: &Setup, long: Duration) {
+    let until = Moment::now() + long;
+    while Moment::now() < until && !setup.stop.is_cancelled() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Takes the lease, publishes until it is lost, something fails or the process stops.
+fn turn(setup: &Setup, handle: &Handle, owner: Uuid) -> Result<(), SessionError> {
+    let epoch = handle
+        .block_on(setup.store.lease_publisher(owner, LEASE_SECONDS))?
+        .ok_or(SessionError::Lost)?;
+    let partitions = partitions(setup)?;
+    // The new producer fences the old one first; only then does the topic's end stand still.
+    let producer = OutputProducer::open(&setup.kafka, PATIENCE)?;
+    let starts = starts(setup, handle, &partitions)?;
+    let reader = ReadBack::open(&setup.kafka, &starts)?;
+    let mut session = Session {
+        setup,
+        handle,
+        owner,
+        epoch,
+        producer,
+        reader,
+        partitions,
+        seen: Seen::default(),
+        after: String::new(),
+        source: outgoing::source(&setup.kafka.name),
+    };
+    session.read_back()?;
+    tracing::info!(epoch, "publishing");
+    setup.readiness.set("publish", Ok(()));
+    while !setup.stop.is_cancelled() {
+        setup.heartbeat.beat();
+        session.keep_lease()?;
+        if session.publish_once()? == 0 {
+            wait(setup, PAUSE);
+        }
+    }
+    Ok(())
+}
+
+/// The partitions of the output topics.
+fn partitions(setup: &Setup) -> Result<Vec<Partition>, SessionError> {
+    let topics = &setup.topics;
+    let names = [
+        topics.releases.as_str(),
+        topics.events.as_str(),
+        topics.dead_letters.as_str(),
+    ];
+    let counts = setup.admin.partition_counts(&names)?;
+    let mut partitions = Vec::new();
+    for name in names {
+        let count = counts.get(name).copied().flatten();
+        let count = count.ok_or_else(|| {
+            kafka::Error::Retry(format!("the topic {name} is missing; `holdback topics` creates it"))
+        })?;
+        let topic: Arc<str> = Arc::from(name);
+        let count = i32::try_from(count).unwrap_or(i32::MAX);
+        partitions.extend((0..count).map(|partition| (Arc::clone(&topic), partition)));
+    }
+    Ok(partitions)
+}
+
+/// Where reading back begins: where it ended, or what is left of the topic.
+fn starts(
+    setup: &Setup,
+    handle: &Handle,
+    partitions: &[Partition],
+) -> Result<Vec<(Partition, i64)>, SessionError> {
+    let known: HashMap<(String, i32), i64> = handle
+        .block_on(setup.store.read_back_positions())?
+        .into_iter()
+        .collect();
+    let lows = setup.admin.lows(partitions)?;
+    let ends = setup.admin.ends(partitions)?;
+    let mut starts = Vec::with_capacity(partitions.len());
+    for partition in partitions {
+        let low = lows.get(partition).copied().unwrap_or_default();
+        let end = ends.get(partition).copied().unwrap_or_default();
+        let next = known
+            .get(&(partition.0.to_string(), partition.1))
+            .copied()
+            .unwrap_or(low);
+        if next > end {
+            return Err(SessionError::Fault(format!(
+                "{}/{} was read back to {next} and ends at {end}: it was truncated or made anew",
+                partition.0, partition.1
+            )));
+        }
+        starts.push((partition.clone(), next.max(low)));
+    }
+    Ok(starts)
+}
+
+impl Session<'_> {
+    fn keep_lease(&self) -> Result<(), SessionError> {
+        let lease = self.setup.store.lease_publisher(self.owner, LEASE_SECONDS);
+        match self.handle.block_on(lease)? {
+            Some(epoch) if epoch == self.epoch => Ok(()),
+            _ => Err(SessionError::Lost),
+        }
+    }
+
+    /// Sends a batch and reads it back; answers how many records it sent.
+    fn publish_once(&mut self) -> Result<usize, SessionError> {
+        let began = Moment::now();
+        let limit = self.setup.batch_max;
+        let share = (limit / MERCHANT_SHARE).max(1);
+        let lines = self
+            .handle
+            .block_on(self.setup.store.pending(&self.after, limit, share))?;
+        let full = i64::try_from(lines.len()).is_ok_and(|count| count >= limit);
+        let began_anew = self.after.is_empty();
+        self.after = match lines.last() {
+            Some(last) if full => last.merchant_id.clone(),
+            _ => String::new(),
+        };
+        let letters = self
+            .handle
+            .block_on(self.setup.store.unpublished_dead_letters(limit.min(500)))?;
+        // A line that was seen beyond a gap is in the topic already.
+        let lines: Vec<Pending> = lines
+            .into_iter()
+            .filter(|line| !self.seen.holds(&line.merchant_id, line.sequence))
+            .collect();
+        if lines.is_empty() && letters.is_empty() {
+            return Ok(usize::from(!began_anew));
+        }
+        let count = lines.len() + letters.len();
+        self.send(&lines, &letters)?;
+        self.read_back()?;
+        telemetry::publish_batch(began.elapsed());
+        Ok(count)
+    }
+
+    /// Sends in one Kafka transaction. Whatever comes of it, the topic is read back afterwards.
+    fn send(&mut self, lines: &[Pending], letters: &[Unpublished]) -> Result<(), SessionError> {
+        let events: Vec<Outgoing> = lines
+            .iter()
+            .map(|line| render(line, &self.source))
+            .collect::<Result<_, _>>()?;
+        let dead: Vec<dead_letter::DeadLetter> = letters.iter().map(bury).collect();
+        let topics = &self.setup.topics;
+        let out = events.iter().map(|event| event_record(event, topics));
+        let dead = dead.iter().map(|letter| letter_record(letter, topics));
+        match self.producer.send_batch(out.chain(dead)) {
+            Ok(sent) if !sent.rotate => return Ok(()),
+            Ok(_) => tracing::info!("a slow or doubtful Kafka transaction: the producer is replaced"),
+            Err(error) => tracing::warn!(%error, "a Kafka transaction failed: the producer is replaced"),
+        }
+        telemetry::producer_rotated();
+        self.producer = OutputProducer::open(&self.setup.kafka, PATIENCE)?;
+        Ok(())
+    }
+
+    /// Reads the output topics to the end that they have now and notes what was seen.
+    fn read_back(&mut self) -> Result<(), SessionError> {
+        let targets = self.setup.admin.ends(&self.partitions)?;
+        let mut records: Vec<Record> = Vec::new();
+        let all = self
+            .reader
+            .read_until(&targets, READ_BACK, |record| records.push(record))?;
+        if !all {
+            tracing::warn!("the output topics could not be read to their end in time; is a transaction hanging?");
+        }
+        let topics = &self.setup.topics;
+        let mut buried = Vec::new();
+        let mut published: Vec<(String, i64)> = Vec::new();
+        for record in &records {
+            if *record.topic == *topics.dead_letters {
+                buried.extend(buried_at(record));
+            } else {
+                published.extend(sequence_of(record));
+            }
+        }
+        self.learn(&published)?;
+        let repeats = self.seen.note(&published);
+        if repeats > 0 {
+            tracing::error!(alarm = "published_twice", repeats, "events are in the output topics twice, under the same ids");
+            telemetry::publish_duplicates(repeats);
+        }
+        if let Some(merchant) = self.seen.ahead() {
+            return Err(SessionError::Fault(format!(
+                "the output topics hold events of merchant {merchant} that the journal does not know: the database went back in time"
+            )));
+        }
+        let positions: Vec<((String, i32), i64)> = self
+            .reader
+            .positions()?
+            .into_iter()
+            .map(|((topic, partition), next)| ((topic.to_string(), partition), next))
+            .collect();
+        let moved = self.seen.take_moved();
+        if moved.is_empty() && buried.is_empty() && records.is_empty() {
+            return Ok(());
+        }
+        telemetry::published("all", u64::try_from(records.len()).unwrap_or(u64::MAX));
+        self.handle.block_on(async {
+            let mut tx = self.setup.store.begin().await?;
+            tx.note_published(self.epoch, &moved, &positions).await?;
+            tx.dead_letters_published(&buried).await?;
+            tx.commit().await
+        })?;
+        Ok(())
+    }
+
+    /// Looks up how far merchants were published that this session has not met yet.
+    fn learn(&mut self, published: &[(String, i64)]) -> Result<(), SessionError> {
+        let strangers = self.seen.strangers(published);
+        if !strangers.is_empty() {
+            let known = self.handle.block_on(self.setup.store.published(&strangers))?;
+            self.seen.learn(strangers, known);
+        }
+        let reaches = self.seen.beyond_journal(published);
+        if !reaches.is_empty() {
+            let known = self.handle.block_on(self.setup.store.published(&reaches))?;
+            self.seen.reach(known);
+        }
+        Ok(())
+    }
+}
+
+fn render(line: &Pending, source: &str) -> Result<Outgoing, StoreError> {
+    let event_type = EventType::from_number(line.event)
+        .ok_or_else(|| StoreError::Unreadable(format!("event number {}", line.event)))?;
+    let hold = line.hold_id.map(|hold| hold.to_string());
+    let subject = line.subject.as_deref().or(hold.as_deref());
+    Ok(outgoing::render(
+        &Line {
+            event_type,
+            event_id: line.event_id,
+            subject: subject.unwrap_or_default(),
+            merchant: &line.merchant_id,
+            sequence: line.sequence,
+            previous: line.previous,
+            occurred_at: line.occurred_at,
+            order: line.order_id.as_deref(),
+            hold: line.hold_id,
+            currency: line.currency.as_deref(),
+            data: &line.data,
+            traceparent: line.traceparent.as_deref(),
+        },
+        source,
+    ))
+}
+
+fn event_record<'a>(event: &'a Outgoing, topics: &'a Topics) -> OutRecord<'a> {
+    OutRecord {
+        topic: match event.topic {
+            OutTopic::Releases => &topics.releases,
+            OutTopic::Events => &topics.events,
+        },
+        key: Some(&event.key),
+        headers: event
+            .headers
+            .iter()
+            .map(|(name, value)| (*name, Some(value.as_bytes())))
+            .collect(),
+        payload: Some(&event.payload),
+        timestamp_ms: None,
+    }
+}
+
+/// The sequence of an event of ours, with its merchant.
+fn sequence_of(record: &Record) -> Option<(String, i64)> {
+    let merchant = String::from_utf8(record.key.clone()?).ok()?;
+    let sequence = record.header("ce_sequence")?.parse().ok()?;
+    Some((merchant, sequence))
+}
+
+/// What Kafka takes by default as the largest message, less what a batch adds.
+const DEAD_LETTER_MAX: usize = 1_000_000;
+
+/// A refused message as a record of its own.
+fn bury(letter: &Unpublished) -> dead_letter::DeadLetter {
+    dead_letter::build(
+        &letter.record,
+        &letter.reason,
+        &letter.detail,
+        letter.refused_at,
+        DEAD_LETTER_MAX,
+    )
+}
+
+fn letter_record<'a>(letter: &'a dead_letter::DeadLetter, topics: &'a Topics) -> OutRecord<'a> {
+    OutRecord {
+        topic: &topics.dead_letters,
+        key: letter.key.as_deref(),
+        headers: letter
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_deref()))
+            .collect(),
+        payload: letter.value.as_deref(),
+        timestamp_ms: None,
+    }
+}
+
+/// The place of the message that a dead letter is about.
+fn buried_at(record: &Record) -> Option<(String, i32, i64)> {
+    let topic = record.header("holdback_topic")?.to_owned();
+    let partition = record.header("holdback_partition")?.parse().ok()?;
+    let offset = record.header("holdback_offset")?.parse().ok()?;
+    Some((topic, partition, offset))
+}

@@ -1,0 +1,171 @@
+//! What a publisher has seen in the output topics, per merchant: how far without a gap, and what
+//! lies beyond one.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+/// Merchants remembered at most; then it starts afresh, looking them up again when met.
+const REMEMBERED: usize = 100_000;
+
+/// One merchant's place.
+#[derive(Debug, Default)]
+struct Place {
+    /// Every sequence up to here has been seen.
+    through: i64,
+    /// Seen beyond a gap.
+    beyond: BTreeSet<i64>,
+    /// The journal reaches to here, as far as was looked.
+    last: i64,
+}
+
+/// What has been seen.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    places: HashMap<String, Place>,
+    moved: HashSet<String>,
+}
+
+impl Seen {
+    /// Merchants among these that are not known yet.
+    pub(super) fn strangers(&mut self, published: &[(String, i64)]) -> Vec<String> {
+        if self.places.len() > REMEMBERED {
+            self.places.retain(|_, place| !place.beyond.is_empty());
+        }
+        let unknown: BTreeSet<&String> = published
+            .iter()
+            .map(|(merchant, _)| merchant)
+            .filter(|merchant| !self.places.contains_key(*merchant))
+            .collect();
+        unknown.into_iter().cloned().collect()
+    }
+
+    /// Takes up merchants: those the database knows with their place, the others at nothing.
+    pub(super) fn learn(&mut self, strangers: Vec<String>, known: Vec<(String, i64, i64)>) {
+        for merchant in strangers {
+            self.places.entry(merchant).or_default();
+        }
+        for (merchant, through, last) in known {
+            let place = self.places.entry(merchant).or_default();
+            place.through = through;
+            place.last = last;
+        }
+    }
+
+    /// Merchants whose events reach beyond what was known of their journal.
+    pub(super) fn beyond_journal(&self, published: &[(String, i64)]) -> Vec<String> {
+        let reaching: BTreeSet<&String> = published
+            .iter()
+            .filter(|(merchant, sequence)| {
+                self.places
+                    .get(merchant)
+                    .is_some_and(|place| *sequence > place.last)
+            })
+            .map(|(merchant, _)| merchant)
+            .collect();
+        reaching.into_iter().cloned().collect()
+    }
+
+    /// Brings up to date how far journals reach.
+    pub(super) fn reach(&mut self, known: Vec<(String, i64, i64)>) {
+        for (merchant, _, last) in known {
+            if let Some(place) = self.places.get_mut(&merchant) {
+                place.last = last;
+            }
+        }
+    }
+
+    /// Notes events; answers how many had been seen before.
+    pub(super) fn note(&mut self, published: &[(String, i64)]) -> u64 {
+        let mut repeats = 0;
+        for (merchant, sequence) in published {
+            let Some(place) = self.places.get_mut(merchant) else {
+                continue;
+            };
+            if *sequence <= place.through || !place.beyond.insert(*sequence) {
+                repeats += 1;
+                continue;
+            }
+            while place.beyond.first() == Some(&(place.through + 1)) {
+                place.through += 1;
+                place.beyond.pop_first();
+                self.moved.insert(merchant.clone());
+            }
+        }
+        repeats
+    }
+
+    /// True for an event that was seen.
+    pub(super) fn holds(&self, merchant: &str, sequence: i64) -> bool {
+        self.places
+            .get(merchant)
+            .is_some_and(|place| sequence <= place.through || place.beyond.contains(&sequence))
+    }
+
+    /// A merchant of whom more was seen than the journal holds.
+    pub(super) fn ahead(&self) -> Option<&str> {
+        self.places
+            .iter()
+            .find(|(_, place)| place.through.max(place.beyond.last().copied().unwrap_or(0)) > place.last)
+            .map(|(merchant, _)| merchant.as_str())
+    }
+
+    /// The merchants that have moved on since the last call, with their new place.
+    pub(super) fn take_moved(&mut self) -> Vec<(String, i64)> {
+        let mut moved: Vec<(String, i64)> = self
+            .moved
+            .drain()
+            .filter_map(|merchant| {
+                let through = self.places.get(&merchant)?.through;
+                Some((merchant, through))
+            })
+            .collect();
+        moved.sort_unstable();
+        moved
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Seen;
+
+    fn events(sequences: &[i64]) -> Vec<(String, i64)> {
+        sequences.iter().map(|s| ("M".to_owned(), *s)).collect()
+    }
+
+    fn seen_through(through: i64, last: i64) -> Seen {
+        let mut seen = Seen::default();
+        seen.learn(vec!["M".to_owned()], vec![("M".to_owned(), through, last)]);
+        seen
+    }
+
+    #[test]
+    fn events_in_a_row_move_the_merchant_on() {
+        let mut seen = seen_through(3, 6);
+        assert_eq!(seen.note(&events(&[4, 5, 6])), 0);
+        assert_eq!(seen.take_moved(), events(&[6]));
+        assert!(seen.ahead().is_none());
+    }
+
+    #[test]
+    fn a_gap_holds_the_merchant_back_until_it_is_filled() {
+        let mut seen = seen_through(0, 3);
+        assert_eq!(seen.note(&events(&[1, 3])), 0);
+        assert_eq!(seen.take_moved(), events(&[1]));
+        assert!(seen.holds("M", 3), "what lies beyond the gap is not sent again");
+        assert!(!seen.holds("M", 2));
+        assert_eq!(seen.note(&events(&[2])), 0);
+        assert_eq!(seen.take_moved(), events(&[3]));
+    }
+
+    #[test]
+    fn an_event_seen_twice_is_a_repeat() {
+        let mut seen = seen_through(2, 5);
+        assert_eq!(seen.note(&events(&[2, 4, 4])), 2);
+    }
+
+    #[test]
+    fn an_event_that_the_journal_does_not_hold_is_ahead() {
+        let mut seen = seen_through(2, 2);
+        assert_eq!(seen.note(&events(&[3])), 0);
+        assert_eq!(seen.ahead(), Some("M"));
+    }
+}
