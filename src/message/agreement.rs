@@ -22,6 +22,8 @@ const DAYS: RangeInclusive<u32> = 0..=3_660;
 const HOURS: RangeInclusive<u32> = 0..=87_840;
 const WEEKS: RangeInclusive<u32> = 1..=52;
 const BPS: RangeInclusive<u32> = 0..=10_000;
+/// Every order makes up to one hold per term.
+const TERMS: RangeInclusive<usize> = 1..=100;
 
 /// Reads one version of an agreement.
 pub(super) fn agreement(fields: &Fields<'_>) -> Result<Agreement, Fault> {
@@ -52,8 +54,8 @@ pub(super) fn agreement(fields: &Fields<'_>) -> Result<Agreement, Fault> {
 
 fn terms(fields: &Fields<'_>) -> Result<Vec<Term>, Fault> {
     let items = fields.required("terms", fields.list("terms")?)?;
-    if items.is_empty() {
-        return Err(fields.fault(Reason::Schema, "terms", "must have at least one term"));
+    if !TERMS.contains(&items.len()) {
+        return Err(fields.fault(Reason::Schema, "terms", "must be 1 to 100 terms"));
     }
     let at = fields.pointer("terms");
     let terms = items.into_iter().enumerate();

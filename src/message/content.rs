@@ -1,5 +1,6 @@
-//! Digests of what messages say: the fields that the contract names, as parsed. Equal for every
-//! spelling of the same content (`100.0` and `100.00`, one instant under two offsets, absent, null
+//! Digests of what messages say: the fields that the contract names, as parsed.
+//!
+//! Equal for every spelling of the same content (`100.0` and `100.00`, one instant under two offsets, absent, null
 //! and the default, sets in any order), different for any other.
 //!
 //! Digests are kept for years: a field that is added later must not be fed while it has its

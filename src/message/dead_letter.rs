@@ -1,5 +1,7 @@
 //! The record that says of another that it was refused: key, value and headers byte for byte, and
-//! `holdback_*` headers that say why, where and when. Bounded: fed back into itself it does not
+//! `holdback_*` headers that say why, where and when.
+//!
+//! Bounded: fed back into itself it does not
 //! grow, and it fits the topic however large the original was.
 
 use std::fmt::Write;
@@ -35,7 +37,9 @@ const ADDED: [&str; 8] = [
     "holdback_size",
 ];
 
-/// Builds the dead letter of a record. `max_bytes` is what the topic takes; a record beyond it
+/// Builds the dead letter of a record.
+///
+/// `max_bytes` is what the topic takes; a record beyond it
 /// keeps the first 64 KiB of its value, with the digest and size of the whole, and if it is still
 /// too large by its key and headers, none of those.
 #[must_use]

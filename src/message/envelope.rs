@@ -35,7 +35,7 @@ pub(super) fn mode(record: &Record) -> Mode {
     let prefix = media_type.get(.."application/cloudevents".len());
     if prefix.is_some_and(|prefix| prefix.eq_ignore_ascii_case("application/cloudevents")) {
         Mode::Structured
-    } else if record.header("ce_specversion").is_some() || record.header("ce_type").is_some() {
+    } else if record.has_header("ce_specversion") || record.has_header("ce_type") {
         Mode::Binary
     } else {
         Mode::Plain

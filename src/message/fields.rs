@@ -74,13 +74,13 @@ impl<'a> Fields<'a> {
             .deserialize_map(Split)
             .and_then(|list| json.end().map(|()| list))
             .map_err(|e| Fault::new(Reason::Malformed, format!("{at}: {e}")))?;
-        for (n, (name, _)) in list.iter().enumerate() {
-            if list.iter().take(n).any(|(other, _)| other == name) {
-                return Err(Fault::new(
-                    Reason::Malformed,
-                    format!("{at}/{name}: stands twice"),
-                ));
-            }
+        let mut names: Vec<&str> = list.iter().map(|(name, _)| name.as_ref()).collect();
+        names.sort_unstable();
+        if let Some([name, _]) = names.array_windows().find(|[one, next]| one == next) {
+            return Err(Fault::new(
+                Reason::Malformed,
+                format!("{at}/{name}: stands twice"),
+            ));
         }
         Ok(Self { at, list })
     }
@@ -191,14 +191,14 @@ impl<'a> Fields<'a> {
         let Some(text) = self.text(name)? else {
             return Ok(None);
         };
-        if !is_rfc3339(&text) {
-            return Err(self.fault(
+        let written = rfc3339(&text).ok_or_else(|| {
+            self.fault(
                 Reason::Schema,
                 name,
                 "must be an RFC 3339 time with an offset",
-            ));
-        }
-        let at: Option<Timestamp> = text.parse().ok();
+            )
+        })?;
+        let at: Option<Timestamp> = written.parse().ok();
         let at = at.filter(|at| YEARS.contains(&TimeZone::UTC.to_datetime(*at).year()));
         at.map(|at| Some(Instant::new(at)))
             .ok_or_else(|| self.fault(Reason::Value, name, "is no time of the years 1970 to 2999"))
@@ -310,23 +310,22 @@ pub(super) fn date(text: &str) -> Result<Date, Fault> {
         .ok_or_else(|| Fault::new(Reason::Value, "is no day of the years 1970 to 2999"))
 }
 
-/// True for `2026-05-01T12:00:00[.fraction](Z|±hh:mm)`; whether that time exists is not asked.
-fn is_rfc3339(text: &str) -> bool {
-    let Some((local, rest)) = text.split_at_checked(19) else {
-        return false;
-    };
-    let zone = match rest.strip_prefix('.') {
-        None => rest,
-        Some(rest) => {
-            let zone = rest.trim_start_matches(|c: char| c.is_ascii_digit());
-            if zone.len() == rest.len() {
-                return false;
-            }
-            zone
-        }
-    };
-    has_shape(&local.replace('t', "T"), "0000-00-00T00:00:00")
-        && (matches!(zone, "Z" | "z") || has_shape(&zone.replace('-', "+"), "+00:00"))
+/// `2026-05-01T12:00:00[.fraction](Z|±hh:mm)`, its fraction cut to nine digits; `None` for any
+/// other shape. Whether that time exists is not asked.
+fn rfc3339(text: &str) -> Option<Cow<'_, str>> {
+    let (local, rest) = text.split_at_checked(19)?;
+    let zone = rest.strip_prefix('.').map_or(rest, |fraction| {
+        fraction.trim_start_matches(|c: char| c.is_ascii_digit())
+    });
+    let fraction = rest.strip_suffix(zone).unwrap_or_default();
+    let well_formed = fraction != "."
+        && (has_shape(local, "0000-00-00T00:00:00") || has_shape(local, "0000-00-00t00:00:00"))
+        && (matches!(zone, "Z" | "z") || has_shape(zone, "+00:00") || has_shape(zone, "-00:00"));
+    match fraction.get(..10) {
+        _ if !well_formed => None,
+        Some(cut) => Some(Cow::Owned(format!("{local}{cut}{zone}"))),
+        None => Some(Cow::Borrowed(text)),
+    }
 }
 
 /// True when `0` in the shape meets a digit, and everything else itself.

@@ -29,11 +29,11 @@ impl Hints {
         let mut hints = Self::default();
         let bytes = bytes.get(..SEARCHED_MAX).unwrap_or(bytes);
         // Whatever stops the search, what was found before it counts.
-        let _: Result<(), serde_json::Error> = Search {
+        let search = Search {
             hints: &mut hints,
             inside: false,
-        }
-        .deserialize(&mut serde_json::Deserializer::from_slice(bytes));
+        };
+        drop(search.deserialize(&mut serde_json::Deserializer::from_slice(bytes)));
         if let Some(data) = hints
             .encoded
             .take()

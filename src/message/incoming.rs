@@ -191,7 +191,7 @@ fn fact(
         }
     };
     let fact = order::fact(fields, kind, traceparent)?;
-    let (content, at) = (fact.content, happened_at(&fact.what));
+    let (content, at) = (fact.content, fact.business_at());
     Ok(accepted(Fact::Order(fact), content, Some(at)))
 }
 
@@ -201,20 +201,6 @@ fn accepted(fact: Fact, content: ContentHash, business_at: Option<Instant>) -> A
         content,
         business_at,
         off_time: false,
-    }
-}
-
-/// The business time of an event of an order.
-fn happened_at(event: &OrderEvent) -> Instant {
-    match event {
-        OrderEvent::Completed(sale) => sale.at,
-        OrderEvent::Confirmed { at, .. }
-        | OrderEvent::Delivered { at }
-        | OrderEvent::Cancelled { at, .. } => *at,
-        OrderEvent::Refunded(refund) => refund.at,
-        OrderEvent::DisputeOpened(opened) => opened.at,
-        OrderEvent::DisputeUpdated(updated) => updated.at,
-        OrderEvent::DisputeClosed(closed) => closed.at,
     }
 }
 

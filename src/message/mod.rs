@@ -16,6 +16,8 @@ mod order;
 pub mod outgoing;
 mod payout;
 mod rejection;
+#[cfg(test)]
+mod tests;
 mod trace;
 
 use std::sync::Arc;
@@ -47,5 +49,12 @@ impl Record {
             .rev()
             .find(|(key, _)| key.eq_ignore_ascii_case(name))
             .and_then(|(_, value)| std::str::from_utf8(value.as_deref()?).ok())
+    }
+
+    /// Whether there is a header of this name, readable or not.
+    fn has_header(&self, name: &str) -> bool {
+        self.headers
+            .iter()
+            .any(|(key, _)| key.eq_ignore_ascii_case(name))
     }
 }

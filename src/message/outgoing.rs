@@ -118,6 +118,7 @@ pub struct Line<'a> {
     pub event_type: EventType,
     /// `ce_id`.
     pub event_id: Uuid,
+    /// `ce_subject`: what the event is about.
     pub subject: &'a str,
     pub merchant: &'a str,
     /// Grows by one per merchant over both topics.
