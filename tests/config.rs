@@ -341,3 +341,18 @@ fn the_example_file_shows_every_setting() {
     }
     assert!(seen > 30, "only {seen} settings found in {config}");
 }
+
+#[test]
+fn the_list_of_topics_has_each_topic_by_its_default_name() {
+    let topics = load(None, &REQUIRED).unwrap().topics;
+    let configured: Vec<&str> = topics
+        .inputs()
+        .into_iter()
+        .chain(topics.outputs())
+        .collect();
+    let listed: Vec<&str> = include_str!("../deploy/topics.yaml")
+        .lines()
+        .filter_map(|line| line.trim_start().strip_prefix("- name: "))
+        .collect();
+    assert_eq!(listed, configured);
+}
