@@ -85,3 +85,70 @@ impl Drop for DemoBroker {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::kafka::{Input, KafkaSettings, Limits, OutRecord, OutputProducer, Polled, Record};
+
+    const LIMITS: Limits = Limits {
+        max_records: 10,
+        max_bytes: 1000,
+        wait: Duration::from_millis(100),
+        linger: Duration::ZERO,
+    };
+
+    /// Polls until the record with this payload has come.
+    fn read_until(input: &mut Input, payload: &[u8]) -> Vec<Record> {
+        let until = Instant::now() + Duration::from_secs(30);
+        let mut read: Vec<Record> = Vec::new();
+        while read.last().and_then(|record| record.payload.as_deref()) != Some(payload) {
+            assert!(Instant::now() < until, "not read");
+            match input.poll_batch(&LIMITS).unwrap() {
+                Polled::Records(records) => read.extend(records),
+                Polled::Assigned(keys) => {
+                    let starts: Vec<_> = keys.into_iter().map(|key| (key, 0)).collect();
+                    input.assign_at(&starts).unwrap();
+                }
+                Polled::Revoked => input.unassign().unwrap(),
+            }
+        }
+        read
+    }
+
+    #[test]
+    fn what_is_written_to_the_stand_in_is_read_from_it() {
+        let broker = DemoBroker::start(&[("orders", 2)]).unwrap();
+        let settings = KafkaSettings {
+            brokers: broker.bootstrap_servers().into(),
+            group: "demo".into(),
+            name: "demo".into(),
+            properties: BTreeMap::new(),
+            transactional: false,
+            insecure_dev: false,
+        };
+        let producer = OutputProducer::open(&settings, Duration::from_secs(5)).unwrap();
+        let out = |payload: &'static [u8]| OutRecord {
+            topic: "orders",
+            key: Some(b"M-1"),
+            headers: vec![("ce_type", Some(b"t"))],
+            payload: Some(payload),
+            timestamp_ms: None,
+        };
+        assert_eq!(
+            producer.send_batch([out(b"1"), out(b"2")]).unwrap().records,
+            2
+        );
+        let mut input = Input::open(&settings, &["orders"]).unwrap();
+        let read = read_until(&mut input, b"2");
+        assert_eq!(read.len(), 2);
+        assert_eq!(
+            read[0].headers,
+            [("ce_type".to_owned(), Some(b"t".to_vec()))]
+        );
+        assert!(input.close(Duration::from_secs(10)));
+    }
+}

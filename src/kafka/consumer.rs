@@ -204,15 +204,7 @@ impl Input {
     pub fn close(self, deadline: Duration) -> bool {
         let (done, closed) = mpsc::channel();
         std::thread::spawn(move || {
-            let Self { consumer, .. } = self;
-            consumer.context().closing.store(true, Ordering::Release);
-            // Wishes that were noted and never answered.
-            if consumer.context().is_waiting()
-                && let Err(error) = consumer.unassign()
-            {
-                warn!(%error, "a closing consumer could not give up its partitions");
-            }
-            drop(consumer);
+            drop(self);
             if done.send(()).is_err() {
                 info!("a consumer closed after its deadline");
             }
@@ -229,6 +221,20 @@ impl Input {
                     .collect(),
             ),
             Rebalance::Revoked => Polled::Revoked,
+        }
+    }
+}
+
+/// Blocks until the group has let go; prefer [`Input::close`], which has a deadline.
+impl Drop for Input {
+    fn drop(&mut self) {
+        let group = self.consumer.context();
+        group.closing.store(true, Ordering::Release);
+        // Wishes that were noted and never answered: the group would wait for the answer for ever.
+        if group.is_waiting()
+            && let Err(error) = self.consumer.unassign()
+        {
+            warn!(%error, "a closing consumer could not give up its partitions");
         }
     }
 }

@@ -23,6 +23,9 @@ pub const BROKER_SETTINGS: &[(&str, &str)] = &[
     ("share.coordinator.state.topic.min.isr", "1"),
     ("group.initial.rebalance.delay.ms", "0"),
     ("group.min.session.timeout.ms", "1000"),
+    // A broker that was killed may register again after this long, not after 9 s.
+    ("broker.session.timeout.ms", "2000"),
+    ("broker.heartbeat.interval.ms", "500"),
     ("default.replication.factor", "1"),
     ("auto.create.topics.enable", "false"),
 ];
