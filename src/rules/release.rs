@@ -212,30 +212,27 @@ fn obstacles(hold: &Hold, clock: Clock, by_limit: Option<Instant>) -> Vec<Obstac
 }
 
 /// When to look again at what is left: when its next part falls due or its limit passes; at once
-/// while only the gate keeps it; a day later when only a person can help.
+/// while only the gate keeps it; a day later when it was due before the start, which a person or
+/// another setting changes.
 fn next_look(hold: &Hold, clock: Clock, by_limit: Option<Instant>) -> Option<Instant> {
     if hold.left.is_zero() {
         return None;
     }
-    let tomorrow = clock.now.plus_hours(DAY_HOURS);
+    let tomorrow = clock.now.plus_hours(DAY_HOURS).unwrap_or(Instant::MAX);
     let due = free_parts(hold).map(|(_, dates)| dates.release_at);
-    let goes_at = due
-        .chain(by_limit)
-        .filter(|at| *at > clock.now || *at >= clock.not_before)
-        .min();
-    let limit_at = hold.limit_at.filter(|at| *at > clock.now);
+    let goes_at = due.chain(by_limit).map(|at| {
+        let before_start = at <= clock.now && at < clock.not_before;
+        if before_start { tomorrow } else { at }
+    });
     let alerted = hold
         .limit_alerted_at
         .and_then(|at| at.plus_hours(DAY_HOURS));
-    let alert_at = hold
-        .limit_at
-        .filter(|at| *at <= clock.now)
-        .and(alerted.filter(|at| *at > clock.now).or(tomorrow));
-    [goes_at, limit_at, alert_at]
-        .into_iter()
-        .flatten()
-        .min()
-        .or(tomorrow)
+    let limit_at = hold.limit_at.map(|at| match alerted {
+        _ if at > clock.now => at,
+        Some(again) if again > clock.now => again,
+        _ => tomorrow,
+    });
+    goes_at.chain(limit_at).min().or(Some(tomorrow))
 }
 
 /// Takes the portion out of the hold and says so: `release.issued`.

@@ -1,0 +1,352 @@
+//! What the lines of a scenario do: facts, calendars, agreements and the clock.
+
+use std::collections::{BTreeMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use holdback::rules::agreement::Agreement;
+use holdback::rules::calendar::Calendars;
+use holdback::rules::decide::{self, Outcome, Refusal, World};
+use holdback::rules::entry::{Account, Entry};
+use holdback::rules::fact::{
+    Completed, ConfirmedBy, ContentHash, DisputeClosed, DisputeOpened, DisputeUpdated, OrderEvent,
+    OrderFact, Refunded,
+};
+use holdback::rules::ids::{DisputeId, EventId, MerchantId, OrderId, RefundId};
+use holdback::rules::money::{Amount, Currency};
+use holdback::rules::order::{Block, BlockKind, Order};
+use holdback::rules::release::{self, Claim, Clock, Judgement, SettlementPart};
+use holdback::rules::time::Instant;
+use rust_decimal::Decimal;
+
+use super::setup::{self, ZONE, instant, read, word};
+
+/// Everything that a scenario has brought about so far.
+#[derive(Default)]
+pub struct Ledger {
+    agreements: Vec<Arc<Agreement>>,
+    calendars: Calendars,
+    pub orders: BTreeMap<String, Order>,
+    pub journal: Vec<Entry>,
+    /// The order that the last line was about.
+    pub about: String,
+    /// What the last line brought.
+    pub step: Vec<Entry>,
+    pub outcome: Option<Result<Outcome, Refusal>>,
+    pub judged: BTreeMap<(String, String), Judgement>,
+    now: Option<Instant>,
+    event_ids: HashSet<EventId>,
+}
+
+impl Ledger {
+    pub fn zone(&self) -> String {
+        let last = self.agreements.last();
+        last.map_or(ZONE.to_owned(), |it| it.time_zone.clone())
+    }
+
+    pub fn order(&self) -> Option<&Order> {
+        self.orders.get(&self.about)
+    }
+
+    /// Does what one line says.
+    pub fn act(&mut self, action: &str) -> Result<(), String> {
+        self.step.clear();
+        self.outcome = None;
+        let words: Vec<&str> = action.split_whitespace().collect();
+        match words.as_slice() {
+            ["agreement", ..] => {
+                let text = action.strip_prefix("agreement").unwrap_or_default();
+                self.agreements.push(Arc::new(setup::agreement(text)?));
+                self.each_order(|order, world| {
+                    let waits = order.sale.is_some() && order.agreement.is_none();
+                    waits.then(|| decide::resume(order, world))
+                });
+            }
+            ["calendar", rest @ ..] => {
+                let calendar = setup::calendar(rest)?;
+                let id = calendar.calendar.clone();
+                self.calendars.0.insert(id, Arc::new(calendar));
+                self.each_order(|order, world| {
+                    let mut outcome = blank();
+                    outcome.entries = decide::recompute(order, world);
+                    Some(Ok(outcome))
+                });
+            }
+            ["clock", at, rest @ ..] => self.clock(at, rest)?,
+            [at, rest @ ..] => self.happens(at, rest)?,
+            [] => {}
+        }
+        self.journal.extend(self.step.iter().cloned());
+        Ok(())
+    }
+
+    fn each_order(
+        &mut self,
+        act: impl Fn(&mut Order, World<'_>) -> Option<Result<Outcome, Refusal>>,
+    ) {
+        let now = self.now.unwrap_or(Instant::MAX);
+        for order in self.orders.values_mut() {
+            let world = World {
+                agreements: &self.agreements,
+                calendars: &self.calendars,
+                now,
+            };
+            if let Some(result) = act(order, world) {
+                if let Ok(outcome) = &result {
+                    self.step.extend(outcome.entries.iter().cloned());
+                }
+                self.outcome = Some(result);
+            }
+        }
+    }
+
+    fn happens(&mut self, at: &str, words: &[&str]) -> Result<(), String> {
+        let at = instant(at, &self.zone(), "12:00")?;
+        self.now = self.now.max(Some(at));
+        let [_, id, ..] = words else {
+            return Err("a fact names its order".to_owned());
+        };
+        self.about = (*id).to_owned();
+        let merchant = MerchantId::parse("M1").unwrap();
+        let order_id = OrderId::parse(id).unwrap();
+        let stub = || Order::stub(merchant.clone(), order_id.clone());
+        let mut order = self.orders.remove(*id).unwrap_or_else(stub);
+        let world = World {
+            agreements: &self.agreements,
+            calendars: &self.calendars,
+            now: self.now.unwrap_or(at),
+        };
+        let result = if let Some(what) = blocking(words) {
+            let mut outcome = blank();
+            outcome.entries = match what {
+                Ok((reference, kind)) => {
+                    let block = Block {
+                        reference,
+                        kind,
+                        reason: "because".to_owned(),
+                        opened_at: at,
+                        cleared_at: None,
+                    };
+                    decide::block(&mut order, block, world)
+                }
+                Err(reference) => decide::unblock(&mut order, &reference, at, world),
+            };
+            Ok(outcome)
+        } else {
+            let what = fact(at, words)?;
+            let mut hasher = DefaultHasher::new();
+            format!("{what:?}").hash(&mut hasher);
+            let half = hasher.finish().to_be_bytes();
+            let fact = OrderFact {
+                merchant: merchant.clone(),
+                order: order_id.clone(),
+                content: ContentHash([half, half].concat().try_into().unwrap()),
+                traceparent: None,
+                what,
+            };
+            decide::apply(&mut order, fact, world)
+        };
+        self.orders.insert((*id).to_owned(), order);
+        if let Ok(outcome) = &result {
+            self.step.extend(outcome.entries.iter().cloned());
+        }
+        self.outcome = Some(result);
+        Ok(())
+    }
+
+    /// `clock 05-09 [gate 05-08 | gate closed] [start 05-01] [carry]`: releases what may go.
+    fn clock(&mut self, at: &str, mut rest: &[&str]) -> Result<(), String> {
+        let zone = self.zone();
+        let now = instant(at, &zone, "00:00")?;
+        self.now = Some(now);
+        let mut clock = Clock {
+            now,
+            gate: Some(now),
+            not_before: instant("2020-01-01", &zone, "00:00")?,
+        };
+        let mut carry = false;
+        loop {
+            rest = match rest {
+                [] => break,
+                ["gate", "closed", after @ ..] => {
+                    clock.gate = None;
+                    after
+                }
+                ["gate", at, after @ ..] => {
+                    clock.gate = Some(instant(at, &zone, "00:00")?);
+                    after
+                }
+                ["start", at, after @ ..] => {
+                    clock.not_before = instant(at, &zone, "00:00")?;
+                    after
+                }
+                ["carry", after @ ..] => {
+                    carry = true;
+                    after
+                }
+                other => return Err(format!("`{}` is no part of a clock", other.join(" "))),
+            }
+        }
+        self.judged.clear();
+        let calendars = self.calendars.clone();
+        for (name, order) in &mut self.orders {
+            let (Some(agreement), Some(sale)) = (&order.agreement, &order.sale) else {
+                continue;
+            };
+            for hold in &mut order.holds {
+                let mut claim = Claim {
+                    merchant: order.merchant.clone(),
+                    order: order.id.clone(),
+                    currency: sale.value.currency,
+                    agreement: agreement.clone(),
+                    hold: hold.clone(),
+                    traceparent: None,
+                };
+                let judgement = release::judge(&claim, clock);
+                for portion in &judgement.portions {
+                    let carried = carry
+                        .then(|| release::carry_over(&mut claim, portion, &calendars))
+                        .flatten();
+                    self.step.push(carried.unwrap_or_else(|| {
+                        release::issue(&mut claim, portion, None::<SettlementPart>, now)
+                    }));
+                }
+                if judgement.limit_alert {
+                    self.step.push(release::limit_reached(&mut claim, now));
+                }
+                let key = (name.clone(), hold.term.to_string());
+                self.judged.insert(key, judgement);
+                *hold = claim.hold;
+            }
+        }
+        Ok(())
+    }
+
+    /// What must be true after every line.
+    pub fn check_books(&mut self) -> Result<(), String> {
+        for entry in &self.step {
+            let merchant = MerchantId::parse("M1").unwrap();
+            if !self.event_ids.insert(entry.event_id(&merchant)) {
+                return Err(format!("two entries have the id of {entry:?}"));
+            }
+        }
+        for (name, order) in &self.orders {
+            if let Some(hold) = order.holds.iter().find(|hold| !hold.check()) {
+                return Err(format!("the hold does not add up: {hold:?}"));
+            }
+            let held: Decimal = order.holds.iter().map(|hold| hold.left.decimal()).sum();
+            let owed: Decimal = order.receivables.iter().map(|it| it.left.decimal()).sum();
+            for (account, expected) in [(Account::Held, held), (Account::Receivable, -owed)] {
+                let booked = self.balance(name, account);
+                if booked != expected {
+                    return Err(format!(
+                        "{account:?} is {booked} in the journal, {expected} in {name}"
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Credits less debits of an order's entries.
+    fn balance(&self, order: &str, account: Account) -> Decimal {
+        let entries = self.journal.iter().filter(|entry| {
+            let of = entry.order.as_ref();
+            of.is_some_and(|id| id.as_str() == order)
+        });
+        let transfers = entries.filter_map(|entry| entry.transfer);
+        transfers
+            .map(|it| match account {
+                _ if it.credit == account => it.amount.decimal(),
+                _ if it.debit == account => -it.amount.decimal(),
+                _ => Decimal::ZERO,
+            })
+            .sum()
+    }
+}
+
+fn blank() -> Outcome {
+    Outcome {
+        verdict: decide::Verdict::Applied,
+        entries: Vec::new(),
+        unparked: Vec::new(),
+        refused: Vec::new(),
+        alarms: Vec::new(),
+    }
+}
+
+/// `blocked O1 REF legal` or `unblocked O1 REF`.
+fn blocking(words: &[&str]) -> Option<Result<(String, BlockKind), String>> {
+    match words {
+        ["blocked", _, reference, kind] => {
+            let kind = match *kind {
+                "legal" => BlockKind::Legal,
+                "review" => BlockKind::Review,
+                _ => BlockKind::Manual,
+            };
+            Some(Ok(((*reference).to_owned(), kind)))
+        }
+        ["unblocked", _, reference] => Some(Err((*reference).to_owned())),
+        _ => None,
+    }
+}
+
+fn fact(at: Instant, words: &[&str]) -> Result<OrderEvent, String> {
+    let dispute = |id: &str| DisputeId::parse(id).unwrap();
+    Ok(match words {
+        ["completed", _, amount, currency, rest @ ..] => {
+            let currency = Currency::from_code(currency).ok_or("unknown currency")?;
+            let money =
+                |text: &str| Amount::parse(text, currency).map_err(|error| error.to_string());
+            let (fees, rest) = match rest {
+                ["fees", fees, rest @ ..] => (money(fees)?, rest),
+                rest => (Amount::zero(currency), rest),
+            };
+            let pairs = rest.iter().filter_map(|word| word.split_once('='));
+            OrderEvent::Completed(Completed {
+                amount: money(amount)?,
+                fees,
+                currency,
+                at,
+                attributes: pairs.map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
+            })
+        }
+        ["confirmed", _] => OrderEvent::Confirmed {
+            at,
+            by: ConfirmedBy::Buyer,
+        },
+        ["delivered", _] => OrderEvent::Delivered { at },
+        ["cancelled", _] => OrderEvent::Cancelled { at, reason: None },
+        ["refunded", _, id, amount, currency, rest @ ..] => {
+            let currency = Currency::from_code(currency).ok_or("unknown currency")?;
+            OrderEvent::Refunded(Refunded {
+                refund: RefundId::parse(id).unwrap(),
+                amount: Amount::parse(amount, currency).map_err(|error| error.to_string())?,
+                currency,
+                at,
+                reason: None,
+                dispute: rest.get(1).map(|id| dispute(id)),
+            })
+        }
+        ["disputed", _, id, kind, rest @ ..] => OrderEvent::DisputeOpened(DisputeOpened {
+            dispute: dispute(id),
+            kind: word(kind)?,
+            amount: rest.first().map(|it| read(it)).transpose()?,
+            at,
+        }),
+        ["updated", _, id, version, rest @ ..] => OrderEvent::DisputeUpdated(DisputeUpdated {
+            dispute: dispute(id),
+            version: read(version.trim_start_matches('v'))?,
+            kind: rest.iter().find_map(|it| word(it).ok()),
+            amount: rest.iter().find_map(|it| read(it).ok()),
+            at,
+        }),
+        ["closed", _, id, outcome, rest @ ..] => OrderEvent::DisputeClosed(DisputeClosed {
+            dispute: dispute(id),
+            outcome: word(outcome)?,
+            at,
+            refund_expected: rest.get(1).map(|it| read(it)).transpose()?,
+        }),
+        other => return Err(format!("`{}` is nothing that happens", other.join(" "))),
+    })
+}
