@@ -22,6 +22,8 @@ pub mod http;
 pub mod ingest;
 pub mod kafka;
 pub mod message;
+pub mod publish;
+pub mod release;
 pub mod rules;
 pub mod store;
 pub mod telemetry;

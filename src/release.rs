@@ -134,7 +134,7 @@ impl Release {
     async fn passage(&self, tx: &mut Tx) -> Result<Passage, StoreError> {
         let gate = tx.gate(&self.topics).await?;
         let passage = passage(tx.now, gate, self.margin, self.max_staleness);
-        telemetry::gate(passage.until.is_some(), passage.gate.moment.map(|moment| age(passage.now, moment)));
+        telemetry::gate(passage.until.is_some(), passage.gate.moment.and_then(|moment| age(passage.now, moment).try_into().ok()));
         Ok(passage)
     }
 
@@ -477,7 +477,7 @@ pub async fn run(
             Ok(step) => {
                 readiness.set("release", Ok(()));
                 if step != Step::default() {
-                    telemetry::released(step.releases, began.elapsed());
+                    telemetry::release_batch(u64::try_from(step.releases).unwrap_or(u64::MAX), began.elapsed());
                     continue;
                 }
             }

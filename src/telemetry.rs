@@ -41,6 +41,8 @@ pub const PUBLISHED_TOTAL: &str = "holdback_published_total";
 pub const PUBLISH_BATCH_SECONDS: &str = "holdback_publish_batch_seconds";
 /// Events that were found twice in an output topic.
 pub const PUBLISH_DUPLICATES_TOTAL: &str = "holdback_publish_duplicates_total";
+/// Output producers replaced because a Kafka transaction was slow or failed.
+pub const PRODUCER_ROTATED_TOTAL: &str = "holdback_producer_rotated_total";
 /// Seconds since the oldest event that is not yet read back was decided; 0 when there is none.
 pub const UNPUBLISHED_SECONDS: &str = "holdback_unpublished_seconds";
 /// Facts that wait for what they belong to.
@@ -71,6 +73,10 @@ const COUNTERS: &[(&str, &str)] = &[
     (
         PUBLISH_DUPLICATES_TOTAL,
         "Events found twice in an output topic.",
+    ),
+    (
+        PRODUCER_ROTATED_TOTAL,
+        "Output producers replaced after a slow or failed transaction.",
     ),
 ];
 
@@ -231,10 +237,17 @@ pub fn release_overdue(by: Duration) {
     gauge!(RELEASE_OVERDUE_SECONDS).set(by);
 }
 
-/// Says how far the freshness gate lies behind the clock, and whether it is open.
-pub fn gate(age: Duration, open: bool) {
-    gauge!(GATE_AGE_SECONDS).set(age);
+/// Says whether the freshness gate is open, and how far it lies behind the clock if that is known.
+pub fn gate(open: bool, age: Option<Duration>) {
+    if let Some(age) = age {
+        gauge!(GATE_AGE_SECONDS).set(age);
+    }
     gauge!(GATE_OPEN).set(u32::from(open));
+}
+
+/// Counts an output producer that was replaced because its transaction was slow or failed.
+pub fn producer_rotated() {
+    counter!(PRODUCER_ROTATED_TOTAL).increment(1);
 }
 
 /// Counts events of one topic that were read back.
