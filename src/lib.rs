@@ -25,5 +25,7 @@ pub mod message;
 pub mod publish;
 pub mod release;
 pub mod rules;
+pub mod service;
 pub mod store;
 pub mod telemetry;
+pub mod watch;

@@ -12,10 +12,8 @@ use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::http::health::{Heartbeat, Readiness};
-use crate::rules::entry::{
-    Entry, Event, ReleaseReason, SettlementClosed, SettlementSkipped,
-};
+use crate::http::{Heartbeat, Readiness};
+use crate::rules::entry::{Entry, Event, ReleaseReason, SettlementClosed, SettlementSkipped};
 use crate::rules::ids::{MerchantId, SettlementId};
 use crate::rules::money::Amount;
 use crate::rules::release::{self, Clock, Judgement, Portion, SettlementPart};
@@ -134,7 +132,13 @@ impl Release {
     async fn passage(&self, tx: &mut Tx) -> Result<Passage, StoreError> {
         let gate = tx.gate(&self.topics).await?;
         let passage = passage(tx.now, gate, self.margin, self.max_staleness);
-        telemetry::gate(passage.until.is_some(), passage.gate.moment.and_then(|moment| age(passage.now, moment).try_into().ok()));
+        telemetry::gate(
+            passage.until.is_some(),
+            passage
+                .gate
+                .moment
+                .and_then(|moment| age(passage.now, moment).try_into().ok()),
+        );
         Ok(passage)
     }
 
@@ -190,7 +194,11 @@ impl Release {
             }
             if judgement.limit_alert {
                 tracing::warn!(alarm = "limit_reached", merchant = %merchant, order = %due.claim.order, "a hold is past its limit and waits for a person");
-                lines.add(&merchant, [release::limit_reached(&mut due.claim, clock.now)], None);
+                lines.add(
+                    &merchant,
+                    [release::limit_reached(&mut due.claim, clock.now)],
+                    None,
+                );
             }
             if let Some(wake_at) = wake_at {
                 hints.push(hint(due, wake_at));
@@ -204,12 +212,12 @@ impl Release {
 
     /// A hold whose dates stem from an older calendar waits until it is recomputed.
     fn is_outdated(&self, due: &DueHold) -> bool {
-        let current = due
-            .claim
-            .agreement
-            .calendar
-            .as_ref()
-            .and_then(|id| self.catalogue.calendars().get(id).map(|calendar| calendar.version));
+        let current = due.claim.agreement.calendar.as_ref().and_then(|id| {
+            self.catalogue
+                .calendars()
+                .get(id)
+                .map(|calendar| calendar.version)
+        });
         due.claim.hold.calendar_version.is_some()
             && current.is_some()
             && due.claim.hold.calendar_version != current
@@ -258,7 +266,8 @@ impl Release {
             }
         }
         groups.retain(|_, group| group.due < group.minimum);
-        let keys: Vec<(SettlementKey, Instant)> = groups.keys().map(|key| (key.clone(), now)).collect();
+        let keys: Vec<(SettlementKey, Instant)> =
+            groups.keys().map(|key| (key.clone(), now)).collect();
         let answers = tx.skip_settlements(&keys).await?;
         Ok(groups
             .into_iter()
@@ -477,7 +486,10 @@ pub async fn run(
             Ok(step) => {
                 readiness.set("release", Ok(()));
                 if step != Step::default() {
-                    telemetry::release_batch(u64::try_from(step.releases).unwrap_or(u64::MAX), began.elapsed());
+                    telemetry::release_batch(
+                        u64::try_from(step.releases).unwrap_or(u64::MAX),
+                        began.elapsed(),
+                    );
                     continue;
                 }
             }
@@ -485,7 +497,10 @@ pub async fn run(
                 if !error.passes() {
                     readiness.set("release", Err(error.to_string()));
                 }
-                tracing::warn!(error = &error as &dyn std::error::Error, "a release step failed and is tried again");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "a release step failed and is tried again"
+                );
             }
         }
         tokio::select! {

@@ -1,7 +1,7 @@
 //! The HTTP server: `/livez`, `/readyz` and `/metrics`. It never touches Kafka or Postgres;
 //! the loops tell it how they are.
 
-pub mod health;
+mod health;
 mod metrics;
 
 use std::io;

@@ -24,7 +24,9 @@ pub fn digest(record: &Record) -> Vec<u8> {
         hash.update(u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_be_bytes());
         hash.update(bytes);
     }
-    let micros = record.timestamp.map_or(0, |at| at.timestamp().as_microsecond());
+    let micros = record
+        .timestamp
+        .map_or(0, |at| at.timestamp().as_microsecond());
     hash.update(micros.to_be_bytes());
     hash.finalize().iter().take(16).copied().collect()
 }
@@ -111,7 +113,9 @@ impl Assignment {
                 store.halt(&key, &why).await?;
                 continue;
             }
-            assignment.partitions.insert(partition.clone(), owned(position, next, low));
+            assignment
+                .partitions
+                .insert(partition.clone(), owned(position, next, low));
         }
         Ok(assignment)
     }
@@ -121,7 +125,9 @@ impl Assignment {
     pub(super) fn starts(&self, rules: &Rules, merchant_only: bool) -> Vec<(Partition, i64)> {
         self.partitions
             .iter()
-            .filter(|((topic, _), _)| !merchant_only || rules.topic(topic) == Some(SourceTopic::Merchant))
+            .filter(|((topic, _), _)| {
+                !merchant_only || rules.topic(topic) == Some(SourceTopic::Merchant)
+            })
             .map(|(partition, owned)| (partition.clone(), owned.start))
             .collect()
     }
@@ -140,7 +146,11 @@ impl Assignment {
                 tracing::info!(topic = %record.topic, partition = record.partition, "the last applied record is gone by retention; the position is inside the log");
             }
         }
-        if record.offset < owned.next { Fit::Old } else { Fit::New }
+        if record.offset < owned.next {
+            Fit::Old
+        } else {
+            Fit::New
+        }
     }
 }
 
@@ -162,7 +172,10 @@ fn owned(position: &Position, next: i64, low: i64) -> Owned {
 /// Why a position lies outside of the log, if it does.
 fn outside(next: i64, low: i64, end: i64) -> Option<String> {
     if next < low {
-        return Some(format!("offsets {next} to {} are gone and were not applied", low - 1));
+        return Some(format!(
+            "offsets {next} to {} are gone and were not applied",
+            low - 1
+        ));
     }
     (next > end).then(|| format!("the position {next} lies beyond the log's end {end}"))
 }

@@ -92,8 +92,12 @@ impl Batch {
     #[must_use]
     pub fn halves(&self, rules: &Rules) -> Option<(Self, Self)> {
         let (first, second) = self.records.split_at(self.records.len() / 2);
-        (!first.is_empty())
-            .then(|| (Self::read(first.to_vec(), rules), Self::read(second.to_vec(), rules)))
+        (!first.is_empty()).then(|| {
+            (
+                Self::read(first.to_vec(), rules),
+                Self::read(second.to_vec(), rules),
+            )
+        })
     }
 
     /// Its records as dead letters, because the database can't take them.
@@ -122,8 +126,11 @@ impl Batch {
         rules: &Rules,
         in_a_row: &mut HashMap<(Arc<str>, i32), u32>,
     ) -> HashMap<(Arc<str>, i32), (i64, &'static str)> {
-        let bad: HashMap<usize, &Rejection> =
-            self.rejected.iter().map(|(place, rejection)| (*place, rejection)).collect();
+        let bad: HashMap<usize, &Rejection> = self
+            .rejected
+            .iter()
+            .map(|(place, rejection)| (*place, rejection))
+            .collect();
         let mut stops = HashMap::new();
         for (place, record) in self.records.iter().enumerate() {
             let key = (Arc::clone(&record.topic), record.partition);
@@ -136,9 +143,14 @@ impl Batch {
             let unreadable =
                 rules.halt_unreadable && rejection.moves_money && rejection.about.is_none();
             if unreadable {
-                stops.entry(key).or_insert((record.offset, "a message about money names no order that can be read"));
+                stops.entry(key).or_insert((
+                    record.offset,
+                    "a message about money names no order that can be read",
+                ));
             } else if *count >= rules.breaker {
-                stops.entry(key).or_insert((record.offset, "too many bad messages in a row"));
+                stops
+                    .entry(key)
+                    .or_insert((record.offset, "too many bad messages in a row"));
             }
         }
         stops
@@ -287,7 +299,10 @@ impl Work<'_> {
         if !agreements.is_empty() {
             let answers = tx.accept_agreements(catalogue, &agreements).await?;
             for ((place, agreement, _), answer) in batch.agreements.iter().zip(answers) {
-                let what = format!("agreement {} version {}", agreement.agreement_id, agreement.version);
+                let what = format!(
+                    "agreement {} version {}",
+                    agreement.agreement_id, agreement.version
+                );
                 if let Some(late_for) = self.answered(*place, answer, &what) {
                     self.lines.add(
                         &agreement.merchant_id,
@@ -305,7 +320,10 @@ impl Work<'_> {
         if !calendars.is_empty() {
             let answers = tx.accept_calendars(catalogue, &calendars).await?;
             for ((place, calendar, _), answer) in batch.calendars.iter().zip(answers) {
-                let what = format!("calendar {} version {}", calendar.calendar, calendar.version);
+                let what = format!(
+                    "calendar {} version {}",
+                    calendar.calendar, calendar.version
+                );
                 self.answered(*place, answer, &what);
             }
         }
@@ -323,8 +341,14 @@ impl Work<'_> {
                 self.applied.duplicates += 1;
                 return None;
             }
-            Accepted::Conflict => (Reason::Conflict, format!("{what} is known with other content")),
-            Accepted::Foreign => (Reason::Mismatch, format!("{what} belongs to another merchant")),
+            Accepted::Conflict => (
+                Reason::Conflict,
+                format!("{what} is known with other content"),
+            ),
+            Accepted::Foreign => (
+                Reason::Mismatch,
+                format!("{what} belongs to another merchant"),
+            ),
         };
         self.reject(
             place,
@@ -370,7 +394,8 @@ impl Work<'_> {
             let home = home(&mut homes, fact);
             self.fold_one(*place, fact, home, &mut cases, world)?;
         }
-        self.find_strangers(tx, catalogue, facts, &mut cases).await?;
+        self.find_strangers(tx, catalogue, facts, &mut cases)
+            .await?;
         for (key, mut block) in std::mem::take(&mut self.distrusted) {
             let Some(case) = cases.get_mut(&key) else {
                 continue;
@@ -397,9 +422,9 @@ impl Work<'_> {
         world: World<'_>,
     ) -> Result<(), StoreError> {
         let key = (fact.merchant.clone(), fact.order.clone());
-        let case = cases
-            .get_mut(&key)
-            .ok_or_else(|| StoreError::Unreadable(format!("order {} was not loaded", fact.order)))?;
+        let case = cases.get_mut(&key).ok_or_else(|| {
+            StoreError::Unreadable(format!("order {} was not loaded", fact.order))
+        })?;
         let elsewhere = home.filter(|home| *home != fact.order);
         let answer = match elsewhere {
             Some(home) => Err(misplaced(fact, &home)),
@@ -409,7 +434,8 @@ impl Work<'_> {
             Ok(outcome) => {
                 let source = self.source(place);
                 if outcome.verdict == Verdict::Kept {
-                    case.messages.insert(fact.key(), self.records[place].clone());
+                    case.messages
+                        .insert(fact.key(), self.records[place].clone());
                 }
                 if matches!(fact.what, OrderEvent::Completed(_)) && case.source.is_none() {
                     case.source = source;
@@ -495,7 +521,10 @@ impl Work<'_> {
             .filter(|key| !cases.contains_key(key))
             .collect();
         if !missing.is_empty() {
-            let merchants: Vec<MerchantId> = missing.iter().map(|(merchant, _)| merchant.clone()).collect();
+            let merchants: Vec<MerchantId> = missing
+                .iter()
+                .map(|(merchant, _)| merchant.clone())
+                .collect();
             tx.open_catalogue(catalogue, &merchants, false).await?;
             let rules = self.rules;
             let more = tx
@@ -557,7 +586,8 @@ impl Work<'_> {
             }
             for payout in about.iter_mut() {
                 let entries = payout::apply(payout, result);
-                self.lines.add(&result.merchant, entries, self.source(*place));
+                self.lines
+                    .add(&result.merchant, entries, self.source(*place));
             }
             fresh.push((result.clone(), !about.is_empty()));
         }
@@ -570,7 +600,13 @@ impl Work<'_> {
 fn identified(facts: &[(usize, OrderFact)]) -> Vec<(MerchantId, FactKind, String)> {
     let mut ids: Vec<_> = facts
         .iter()
-        .filter_map(|(_, fact)| Some((fact.merchant.clone(), identity(fact.key().kind)?, fact.key().id)))
+        .filter_map(|(_, fact)| {
+            Some((
+                fact.merchant.clone(),
+                identity(fact.key().kind)?,
+                fact.key().id,
+            ))
+        })
         .collect();
     ids.sort_unstable();
     ids.dedup();

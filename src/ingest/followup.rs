@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Rules;
 use super::batch::reparse_with;
-use crate::http::health::Heartbeat;
+use crate::http::Heartbeat;
 use crate::rules::decide::{self, World};
 use crate::rules::ids::MerchantId;
 use crate::store::agreements::Catalogue;
@@ -83,10 +83,12 @@ impl FollowUp {
         keys: &[OrderKey],
         decide: impl Fn(&mut crate::rules::order::Order, World<'_>) -> Vec<crate::rules::entry::Entry>,
     ) -> Result<(), StoreError> {
-        let mut merchants: Vec<MerchantId> = keys.iter().map(|(merchant, _)| merchant.clone()).collect();
+        let mut merchants: Vec<MerchantId> =
+            keys.iter().map(|(merchant, _)| merchant.clone()).collect();
         merchants.dedup();
         let mut tx = self.store.begin().await?;
-        tx.open_catalogue(&mut self.catalogue, &merchants, false).await?;
+        tx.open_catalogue(&mut self.catalogue, &merchants, false)
+            .await?;
         let reparse = reparse_with(&self.rules);
         let mut cases = tx.load_orders(keys, &mut self.catalogue, &reparse).await?;
         let calendars = self.catalogue.calendars();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::http::health::Heartbeat;
+use crate::http::Heartbeat;
 use crate::kafka::{self, Admin, Partition};
 use crate::rules::time::Instant;
 use crate::store::{Store, StoreError};

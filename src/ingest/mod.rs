@@ -19,8 +19,8 @@ use jiff::SignedDuration;
 use crate::config::{Config, OnUnreadable};
 use crate::message::Record;
 use crate::message::incoming::Limits;
-use crate::store::cases::SourceTopic;
 use crate::store::agreements::Catalogue;
+use crate::store::cases::SourceTopic;
 use crate::store::positions::Advance;
 use crate::store::{Store, StoreError};
 use crate::telemetry;
@@ -133,8 +133,12 @@ impl Ingest {
     ) -> Result<Applied, StoreError> {
         match self.commit(batch, expected).await {
             Err(StoreError::Data { what, source }) => {
-                self.bisect(batch, expected, &format!("the database refused to {what}: {source}"))
-                    .await
+                self.bisect(
+                    batch,
+                    expected,
+                    &format!("the database refused to {what}: {source}"),
+                )
+                .await
             }
             answer => answer,
         }

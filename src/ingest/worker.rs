@@ -14,7 +14,7 @@ use super::assignment::{Assignment, Fit, TakeError, merchants_read};
 use super::freshness::Ends;
 use super::{Batch, Ingest, Positions, Rules};
 use crate::config::IngestStart;
-use crate::http::health::Heartbeat;
+use crate::http::{Heartbeat, Readiness};
 use crate::kafka::{Admin, Error, Input, KafkaSettings, Limits, Partition, Polled};
 use crate::message::Record;
 use crate::rules::time::Instant;
@@ -41,6 +41,7 @@ pub struct Setup {
     pub batch_max: usize,
     pub linger: Duration,
     pub ends: watch::Receiver<Option<Ends>>,
+    pub readiness: Arc<Readiness>,
     pub heartbeat: Heartbeat,
     pub stop: CancellationToken,
     /// How long leaving the group may take.
@@ -81,7 +82,9 @@ pub fn run(setup: Setup, handle: Handle) {
                 worker.read(&mut input);
                 worker.forget();
                 if !input.close(worker.setup.close_deadline) {
-                    tracing::warn!("leaving the consumer group took too long; the group will notice by itself");
+                    tracing::warn!(
+                        "leaving the consumer group took too long; the group will notice by itself"
+                    );
                 }
             }
             Err(error) => {
@@ -165,13 +168,17 @@ impl Worker {
         let (assignment, now) = self.handle.block_on(async {
             let now = setup.store.now().await?;
             let assignment =
-                Assignment::take(&setup.store, &setup.admin, partitions, setup.start.as_ref()).await?;
+                Assignment::take(&setup.store, &setup.admin, partitions, setup.start.as_ref())
+                    .await?;
             Ok::<_, TakeError>((assignment, now))
         })?;
         self.assignment = assignment;
         self.merchants_since = Some(now);
         input.assign_at(&self.assignment.starts(&self.setup.rules, true))?;
-        tracing::info!(partitions = self.assignment.partitions.len(), "reading the merchant topic first");
+        tracing::info!(
+            partitions = self.assignment.partitions.len(),
+            "reading the merchant topic first"
+        );
         Ok(())
     }
 
@@ -187,9 +194,11 @@ impl Worker {
         let Some(since) = self.merchants_since else {
             return;
         };
-        let read = self
-            .handle
-            .block_on(merchants_read(&self.setup.store, &self.setup.merchant_topic, since));
+        let read = self.handle.block_on(merchants_read(
+            &self.setup.store,
+            &self.setup.merchant_topic,
+            since,
+        ));
         match read {
             Ok(true) => {
                 // Started anew below, from where the merchant partitions stand by now.
@@ -201,6 +210,7 @@ impl Worker {
                 match input.assign_at(&self.assignment.starts(&self.setup.rules, false)) {
                     Ok(()) => {
                         self.merchants_since = None;
+                        self.setup.readiness.set("ingest", Ok(()));
                         tracing::info!("the merchant topic is read; orders flow");
                     }
                     Err(error) => tracing::warn!(%error, "could not assign"),
@@ -227,11 +237,21 @@ impl Worker {
             .collect();
         loop {
             self.setup.heartbeat.beat();
-            match self.handle.block_on(self.ingest.apply_once(&batch, &mut expected)) {
+            match self
+                .handle
+                .block_on(self.ingest.apply_once(&batch, &mut expected))
+            {
                 Ok(_) => break,
                 Err(error) if error.passes() => {
-                    telemetry::ingest_retry(if matches!(error, StoreError::Raced) { "raced" } else { "database" });
-                    tracing::warn!(error = &error as &dyn std::error::Error, "a batch is tried again");
+                    telemetry::ingest_retry(if matches!(error, StoreError::Raced) {
+                        "raced"
+                    } else {
+                        "database"
+                    });
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "a batch is tried again"
+                    );
                 }
                 Err(StoreError::LostPartition) => {
                     telemetry::ingest_retry("lost_partition");
@@ -239,7 +259,11 @@ impl Worker {
                     return self.take_again(input);
                 }
                 Err(error) => {
-                    tracing::error!(alarm = "ingest_stuck", error = &error as &dyn std::error::Error, "a batch can't be applied; its partitions wait");
+                    tracing::error!(
+                        alarm = "ingest_stuck",
+                        error = &error as &dyn std::error::Error,
+                        "a batch can't be applied; its partitions wait"
+                    );
                 }
             }
             self.wait();
@@ -308,7 +332,9 @@ impl Worker {
             .into_iter()
             .filter(|record| {
                 let key = (Arc::clone(&record.topic), record.partition);
-                stops.get(&key).is_none_or(|(offset, _)| record.offset < *offset)
+                stops
+                    .get(&key)
+                    .is_none_or(|(offset, _)| record.offset < *offset)
             })
             .collect();
         let halted = stops
@@ -351,8 +377,15 @@ impl Worker {
             let Some(end) = latest.ends.get(partition) else {
                 continue;
             };
-            let (at, target) = *self.pending.entry(partition.clone()).or_insert((latest.at, *end));
-            let read = positions.get(partition).copied().unwrap_or(owned.next).max(owned.next);
+            let (at, target) = *self
+                .pending
+                .entry(partition.clone())
+                .or_insert((latest.at, *end));
+            let read = positions
+                .get(partition)
+                .copied()
+                .unwrap_or(owned.next)
+                .max(owned.next);
             if read >= target {
                 let key = (partition.0.to_string(), partition.1);
                 reached.entry(at).or_default().push((key, owned.next));
@@ -360,7 +393,10 @@ impl Worker {
             }
         }
         for (at, partitions) in reached {
-            if let Err(error) = self.handle.block_on(self.setup.store.note_fresh(&partitions, at)) {
+            if let Err(error) = self
+                .handle
+                .block_on(self.setup.store.note_fresh(&partitions, at))
+            {
                 tracing::warn!(%error, "could not note freshness");
             }
         }

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::config::Topics;
-use crate::http::health::{Heartbeat, Readiness};
+use crate::http::{Heartbeat, Readiness};
 use crate::kafka::{self, Admin, KafkaSettings, OutRecord, OutputProducer, Partition, ReadBack};
 use crate::message::outgoing::{self, EventType, Line, OutTopic, Outgoing};
 use crate::message::{Record, dead_letter};
@@ -90,7 +90,11 @@ pub fn run(setup: &Setup, handle: &Handle) {
         match turn(setup, handle, owner) {
             Ok(()) => {}
             Err(SessionError::Fault(fault)) => {
-                tracing::error!(alarm = "publisher_fault", fault, "nothing is published or released; see the README, \"When the topic and the database disagree\"");
+                tracing::error!(
+                    alarm = "publisher_fault",
+                    fault,
+                    "nothing is published or released; see the README, \"When the topic and the database disagree\""
+                );
                 setup.readiness.set("publish", Err(fault.clone()));
                 if let Err(error) = handle.block_on(setup.store.note_fault(&fault)) {
                     tracing::warn!(%error, "could not note the fault");
@@ -98,7 +102,10 @@ pub fn run(setup: &Setup, handle: &Handle) {
             }
             Err(SessionError::Lost) => setup.readiness.set("publish", Ok(())),
             Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "publishing failed and begins anew");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "publishing failed and begins anew"
+                );
                 setup.readiness.set("publish", Err(error.to_string()));
             }
         }
@@ -164,7 +171,9 @@ fn partitions(setup: &Setup) -> Result<Vec<Partition>, SessionError> {
     for name in names {
         let count = counts.get(name).copied().flatten();
         let count = count.ok_or_else(|| {
-            kafka::Error::Retry(format!("the topic {name} is missing; `holdback topics` creates it"))
+            kafka::Error::Retry(format!(
+                "the topic {name} is missing; `holdback topics` creates it"
+            ))
         })?;
         let topic: Arc<str> = Arc::from(name);
         let count = i32::try_from(count).unwrap_or(i32::MAX);
@@ -257,8 +266,12 @@ impl Session<'_> {
         let dead = dead.iter().map(|letter| letter_record(letter, topics));
         match self.producer.send_batch(out.chain(dead)) {
             Ok(sent) if !sent.rotate => return Ok(()),
-            Ok(_) => tracing::info!("a slow or doubtful Kafka transaction: the producer is replaced"),
-            Err(error) => tracing::warn!(%error, "a Kafka transaction failed: the producer is replaced"),
+            Ok(_) => {
+                tracing::info!("a slow or doubtful Kafka transaction: the producer is replaced")
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a Kafka transaction failed: the producer is replaced")
+            }
         }
         telemetry::producer_rotated();
         self.producer = OutputProducer::open(&self.setup.kafka, PATIENCE)?;
@@ -273,7 +286,9 @@ impl Session<'_> {
             .reader
             .read_until(&targets, READ_BACK, |record| records.push(record))?;
         if !all {
-            tracing::warn!("the output topics could not be read to their end in time; is a transaction hanging?");
+            tracing::warn!(
+                "the output topics could not be read to their end in time; is a transaction hanging?"
+            );
         }
         let topics = &self.setup.topics;
         let mut buried = Vec::new();
@@ -288,7 +303,11 @@ impl Session<'_> {
         self.learn(&published)?;
         let repeats = self.seen.note(&published);
         if repeats > 0 {
-            tracing::error!(alarm = "published_twice", repeats, "events are in the output topics twice, under the same ids");
+            tracing::error!(
+                alarm = "published_twice",
+                repeats,
+                "events are in the output topics twice, under the same ids"
+            );
             telemetry::publish_duplicates(repeats);
         }
         if let Some(merchant) = self.seen.ahead() {
@@ -320,7 +339,9 @@ impl Session<'_> {
     fn learn(&mut self, published: &[(String, i64)]) -> Result<(), SessionError> {
         let strangers = self.seen.strangers(published);
         if !strangers.is_empty() {
-            let known = self.handle.block_on(self.setup.store.published(&strangers))?;
+            let known = self
+                .handle
+                .block_on(self.setup.store.published(&strangers))?;
             self.seen.learn(strangers, known);
         }
         let reaches = self.seen.beyond_journal(published);

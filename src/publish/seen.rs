@@ -104,7 +104,9 @@ impl Seen {
     pub(super) fn ahead(&self) -> Option<&str> {
         self.places
             .iter()
-            .find(|(_, place)| place.through.max(place.beyond.last().copied().unwrap_or(0)) > place.last)
+            .find(|(_, place)| {
+                place.through.max(place.beyond.last().copied().unwrap_or(0)) > place.last
+            })
             .map(|(merchant, _)| merchant.as_str())
     }
 
@@ -150,7 +152,10 @@ mod tests {
         let mut seen = seen_through(0, 3);
         assert_eq!(seen.note(&events(&[1, 3])), 0);
         assert_eq!(seen.take_moved(), events(&[1]));
-        assert!(seen.holds("M", 3), "what lies beyond the gap is not sent again");
+        assert!(
+            seen.holds("M", 3),
+            "what lies beyond the gap is not sent again"
+        );
         assert!(!seen.holds("M", 2));
         assert_eq!(seen.note(&events(&[2])), 0);
         assert_eq!(seen.take_moved(), events(&[3]));

@@ -244,7 +244,10 @@ impl Tx {
         let mut owners: HashMap<String, String> = HashMap::new();
         let mut known: HashMap<(String, i64), ContentHash> = HashMap::new();
         for row in rows {
-            known.insert((row.agreement_id.clone(), row.version), content(&row.content)?);
+            known.insert(
+                (row.agreement_id.clone(), row.version),
+                content(&row.content)?,
+            );
             owners.insert(row.agreement_id, row.merchant_id);
         }
         let mut fresh = Vec::new();
@@ -335,7 +338,10 @@ impl Tx {
         Ok(counts
             .into_iter()
             .filter_map(|row| {
-                Some((usize::try_from(row.place).ok()?, u64::try_from(row.count).ok()?))
+                Some((
+                    usize::try_from(row.place).ok()?,
+                    u64::try_from(row.count).ok()?,
+                ))
             })
             .collect())
     }
@@ -370,7 +376,8 @@ impl Tx {
             match known.insert((id, version), *hash) {
                 Some(content) => answers.push(same(content, *hash)),
                 None => {
-                    let body = serde_json::to_value(calendar).map_err(|error| unreadable(&error))?;
+                    let body =
+                        serde_json::to_value(calendar).map_err(|error| unreadable(&error))?;
                     fresh.push((calendar.calendar.as_str().to_owned(), version, *hash, body));
                     answers.push(Accepted::New { late_for: 0 });
                 }

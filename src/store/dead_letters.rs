@@ -52,8 +52,14 @@ impl Tx {
             column(letters, |l| headers_to(&l.record)) as _,
             column(letters, |l| l.record.value.clone()) as _,
             column(letters, |l| l.record.timestamp) as _,
-            column(letters, |l| l.about.as_ref().map(|(m, _)| m.as_str().to_owned())) as _,
-            column(letters, |l| l.about.as_ref().map(|(_, o)| o.as_str().to_owned())) as _,
+            column(letters, |l| l
+                .about
+                .as_ref()
+                .map(|(m, _)| m.as_str().to_owned())) as _,
+            column(letters, |l| l
+                .about
+                .as_ref()
+                .map(|(_, o)| o.as_str().to_owned())) as _,
             self.now as Instant,
         )
         .execute(&mut *self.inner)

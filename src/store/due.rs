@@ -158,8 +158,10 @@ impl Tx {
         &mut self,
         merchants: &[MerchantId],
         horizon: Instant,
-    ) -> Result<BTreeMap<(MerchantId, Currency, jiff::civil::Date), rust_decimal::Decimal>, StoreError>
-    {
+    ) -> Result<
+        BTreeMap<(MerchantId, Currency, jiff::civil::Date), rust_decimal::Decimal>,
+        StoreError,
+    > {
         let rows = sqlx::query!(
             r#"SELECT h.merchant_id, h.currency,
                       h.settlement_on AS "settlement_on!: jiff_sqlx::Date",
@@ -180,7 +182,11 @@ impl Tx {
         rows.into_iter()
             .map(|row| {
                 let merchant = super::types::merchant_id(&row.merchant_id)?;
-                let key = (merchant, currency(&row.currency)?, row.settlement_on.to_jiff());
+                let key = (
+                    merchant,
+                    currency(&row.currency)?,
+                    row.settlement_on.to_jiff(),
+                );
                 Ok((key, row.free))
             })
             .collect()

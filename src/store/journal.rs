@@ -174,7 +174,12 @@ impl Tx {
             column(rows, |r| r.previous) as _,
             column(rows, |r| r.kind.number()) as _,
             column(rows, |r| r.line.entry.event_id(r.merchant).0) as _,
-            column(rows, |r| r.line.entry.order.as_ref().map(|o| o.as_str().to_owned())) as _,
+            column(rows, |r| r
+                .line
+                .entry
+                .order
+                .as_ref()
+                .map(|o| o.as_str().to_owned())) as _,
             column(rows, |r| r.line.entry.hold.map(|hold| hold.0)) as _,
             column(rows, |r| r.line.entry.currency.map(|c| c.code().to_owned())) as _,
             column(rows, |r| r.line.entry.transfer.map(|t| t.debit.number())) as _,

@@ -20,6 +20,7 @@ pub mod positions;
 pub mod publication;
 pub mod settlements;
 mod types;
+pub mod vitals;
 pub mod writes;
 
 use std::time::Duration;
@@ -90,7 +91,9 @@ fn failed(what: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
                 StoreError::Data { what, source }
             }
             (_, Some(code))
-                if ["08", "40", "53", "55", "57"].iter().any(|class| code.starts_with(class)) =>
+                if ["08", "40", "53", "55", "57"]
+                    .iter()
+                    .any(|class| code.starts_with(class)) =>
             {
                 StoreError::Retry { what, source }
             }

@@ -106,10 +106,7 @@ impl Tx {
             order.delivered = noted(row.delivered_at, row.delivered_content)?;
             order.confirmed = noted(row.confirmed_at, row.confirmed_content)?;
             order.cancelled = noted(row.cancelled_at, row.cancelled_content)?;
-            order.agreement = row
-                .agreement_no
-                .map(|no| catalogue.by_no(no))
-                .transpose()?;
+            order.agreement = row.agreement_no.map(|no| catalogue.by_no(no)).transpose()?;
             order.traceparent = row.traceparent;
             case.source = source(row.source_topic, row.source_partition, row.source_offset);
             case.before = Some(Order::stub(order.merchant.clone(), order.id.clone()));
@@ -222,7 +219,8 @@ impl Tx {
             order.disputes.push(Dispute {
                 id: DisputeId::parse(&row.dispute_id).map_err(|error| unreadable(&error))?,
                 kind: number_kind(row.kind)?,
-                kind_version: u64::try_from(row.kind_version).map_err(|error| unreadable(&error))?,
+                kind_version: u64::try_from(row.kind_version)
+                    .map_err(|error| unreadable(&error))?,
                 amount: fits(row.amount)?,
                 version: u64::try_from(row.version).map_err(|error| unreadable(&error))?,
                 opened_at: row.opened_at,
@@ -348,7 +346,9 @@ fn sale_currency(order: &Order) -> Result<Currency, StoreError> {
         .sale
         .as_ref()
         .map(|sale| sale.value.currency)
-        .ok_or_else(|| StoreError::Unreadable(format!("effects on order {} without sale", order.id)))
+        .ok_or_else(|| {
+            StoreError::Unreadable(format!("effects on order {} without sale", order.id))
+        })
 }
 
 fn dispute_id(text: Option<&str>) -> Result<Option<DisputeId>, StoreError> {
@@ -357,7 +357,11 @@ fn dispute_id(text: Option<&str>) -> Result<Option<DisputeId>, StoreError> {
         .map_err(|error| unreadable(&error))
 }
 
-pub(super) fn source(topic: Option<i16>, partition: Option<i32>, offset: Option<i64>) -> Option<Source> {
+pub(super) fn source(
+    topic: Option<i16>,
+    partition: Option<i32>,
+    offset: Option<i64>,
+) -> Option<Source> {
     Some(Source {
         topic: SourceTopic::from_number(topic?)?,
         partition: partition?,
@@ -449,8 +453,8 @@ fn tails(value: Option<&serde_json::Value>, currency: Currency) -> Result<Vec<Ta
     let Some(value) = value else {
         return Ok(Vec::new());
     };
-    let rows: Vec<TailRow> =
-        serde::Deserialize::deserialize(value).map_err(|error: serde_json::Error| unreadable(&error))?;
+    let rows: Vec<TailRow> = serde::Deserialize::deserialize(value)
+        .map_err(|error: serde_json::Error| unreadable(&error))?;
     rows.into_iter()
         .map(|row| {
             Ok(Tail {
@@ -527,8 +531,14 @@ pub(super) fn block_number(kind: BlockKind) -> i16 {
 }
 
 fn cause_kind(text: &str) -> Result<&'static str, StoreError> {
-    ["refund", "chargeback", "dispute", "adjustment", "withdrawal"]
-        .into_iter()
-        .find(|kind| *kind == text)
-        .ok_or_else(|| StoreError::Unreadable(format!("receivable cause {text}")))
+    [
+        "refund",
+        "chargeback",
+        "dispute",
+        "adjustment",
+        "withdrawal",
+    ]
+    .into_iter()
+    .find(|kind| *kind == text)
+    .ok_or_else(|| StoreError::Unreadable(format!("receivable cause {text}")))
 }

@@ -124,7 +124,8 @@ impl Tx {
             column(rows, |(case, _)| case.order.id.as_str().to_owned()) as _,
             column(rows, |(_, key)| kind_number(key.kind)) as _,
             column(rows, |(_, key)| key.id.clone()) as _,
-            column(rows, |(_, key)| i64::try_from(key.version).unwrap_or(i64::MAX)) as _,
+            column(rows, |(_, key)| i64::try_from(key.version)
+                .unwrap_or(i64::MAX)) as _,
         )
         .execute(&mut *self.inner)
         .await

@@ -19,7 +19,12 @@ pub fn result_key(result: &PayoutResult) -> ResultKey {
         PayoutSubject::Release(id) => id.0,
         PayoutSubject::Settlement(id) => id.0,
     };
-    (result.merchant.clone(), subject, result.attempt, result.paid)
+    (
+        result.merchant.clone(),
+        subject,
+        result.attempt,
+        result.paid,
+    )
 }
 
 impl Tx {
@@ -162,7 +167,10 @@ impl Tx {
         .execute(&mut *self.inner)
         .await
         .map_err(failed("change payouts"))?;
-        let keys: Vec<ResultKey> = results.iter().map(|(result, _)| result_key(result)).collect();
+        let keys: Vec<ResultKey> = results
+            .iter()
+            .map(|(result, _)| result_key(result))
+            .collect();
         sqlx::query!(
             "INSERT INTO payout_results (merchant_id, subject, attempt, paid, content,
                  answered_at, known)

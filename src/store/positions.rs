@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use super::types::column;
-use super::{StoreError, Tx, Store, failed};
+use super::{Store, StoreError, Tx, failed};
 use crate::rules::time::Instant;
 
 /// A partition of an input topic, by the topic's actual name.
@@ -212,10 +212,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn begin_positions(
-        &self,
-        starts: &[(Partition, i64)],
-    ) -> Result<(), StoreError> {
+    pub async fn begin_positions(&self, starts: &[(Partition, i64)]) -> Result<(), StoreError> {
         sqlx::query!(
             "UPDATE positions p SET next_offset = k.start
              FROM unnest($1::text[], $2::integer[], $3::bigint[]) AS k (topic, partition, start)

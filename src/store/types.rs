@@ -49,8 +49,7 @@ pub(super) fn amount(
 
 /// A column's currency.
 pub(super) fn currency(code: &str) -> Result<Currency, StoreError> {
-    Currency::from_code(code)
-        .ok_or_else(|| StoreError::Unreadable(format!("the currency {code}")))
+    Currency::from_code(code).ok_or_else(|| StoreError::Unreadable(format!("the currency {code}")))
 }
 
 /// A column's digest.

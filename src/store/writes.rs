@@ -41,10 +41,14 @@ impl Tx {
         self.insert_orders(&fresh).await?;
         self.update_orders(&known).await?;
         self.save_holds(&changed, catalogue).await?;
-        self.save_refunds(&rows(&changed, |order| &order.refunds)).await?;
-        self.save_disputes(&rows(&changed, |order| &order.disputes)).await?;
-        self.save_blocks(&rows(&changed, |order| &order.blocks)).await?;
-        self.save_receivables(&rows(&changed, |order| &order.receivables)).await?;
+        self.save_refunds(&rows(&changed, |order| &order.refunds))
+            .await?;
+        self.save_disputes(&rows(&changed, |order| &order.disputes))
+            .await?;
+        self.save_blocks(&rows(&changed, |order| &order.blocks))
+            .await?;
+        self.save_receivables(&rows(&changed, |order| &order.receivables))
+            .await?;
         self.save_parked(&changed).await
     }
 
@@ -65,18 +69,34 @@ impl Tx {
              ON CONFLICT DO NOTHING",
             column(rows, |r| r.merchant()) as _,
             column(rows, |r| r.order_id()) as _,
-            column(rows, |r| r.sale().map(|s| s.value.currency.code().to_owned())) as _,
+            column(rows, |r| r.sale().map(|s| s
+                .value
+                .currency
+                .code()
+                .to_owned())) as _,
             column(rows, |r| r.sale().map(|s| s.value.amount.decimal())) as _,
             column(rows, |r| r.sale().map(|s| s.value.fees.decimal())) as _,
             column(rows, |r| r.sale().map(|s| s.value.at)) as _,
             column(rows, |r| r.sale().map(|s| s.content.0.to_vec())) as _,
             column(rows, |r| r.attributes.clone()) as _,
             column(rows, |r| r.order.delivered.as_ref().map(|n| n.value)) as _,
-            column(rows, |r| r.order.delivered.as_ref().map(|n| n.content.0.to_vec())) as _,
+            column(rows, |r| r
+                .order
+                .delivered
+                .as_ref()
+                .map(|n| n.content.0.to_vec())) as _,
             column(rows, |r| r.order.confirmed.as_ref().map(|n| n.value)) as _,
-            column(rows, |r| r.order.confirmed.as_ref().map(|n| n.content.0.to_vec())) as _,
+            column(rows, |r| r
+                .order
+                .confirmed
+                .as_ref()
+                .map(|n| n.content.0.to_vec())) as _,
             column(rows, |r| r.order.cancelled.as_ref().map(|n| n.value)) as _,
-            column(rows, |r| r.order.cancelled.as_ref().map(|n| n.content.0.to_vec())) as _,
+            column(rows, |r| r
+                .order
+                .cancelled
+                .as_ref()
+                .map(|n| n.content.0.to_vec())) as _,
             column(rows, |r| r.agreement_no) as _,
             column(rows, |r| r.order.free.map(|free| free.decimal())) as _,
             column(rows, |r| r.case.source.map(|s| s.topic.number())) as _,
@@ -121,18 +141,34 @@ impl Tx {
              WHERE o.merchant_id = u.merchant_id AND o.order_id = u.order_id",
             column(rows, |r| r.merchant()) as _,
             column(rows, |r| r.order_id()) as _,
-            column(rows, |r| r.sale().map(|s| s.value.currency.code().to_owned())) as _,
+            column(rows, |r| r.sale().map(|s| s
+                .value
+                .currency
+                .code()
+                .to_owned())) as _,
             column(rows, |r| r.sale().map(|s| s.value.amount.decimal())) as _,
             column(rows, |r| r.sale().map(|s| s.value.fees.decimal())) as _,
             column(rows, |r| r.sale().map(|s| s.value.at)) as _,
             column(rows, |r| r.sale().map(|s| s.content.0.to_vec())) as _,
             column(rows, |r| r.attributes.clone()) as _,
             column(rows, |r| r.order.delivered.as_ref().map(|n| n.value)) as _,
-            column(rows, |r| r.order.delivered.as_ref().map(|n| n.content.0.to_vec())) as _,
+            column(rows, |r| r
+                .order
+                .delivered
+                .as_ref()
+                .map(|n| n.content.0.to_vec())) as _,
             column(rows, |r| r.order.confirmed.as_ref().map(|n| n.value)) as _,
-            column(rows, |r| r.order.confirmed.as_ref().map(|n| n.content.0.to_vec())) as _,
+            column(rows, |r| r
+                .order
+                .confirmed
+                .as_ref()
+                .map(|n| n.content.0.to_vec())) as _,
             column(rows, |r| r.order.cancelled.as_ref().map(|n| n.value)) as _,
-            column(rows, |r| r.order.cancelled.as_ref().map(|n| n.content.0.to_vec())) as _,
+            column(rows, |r| r
+                .order
+                .cancelled
+                .as_ref()
+                .map(|n| n.content.0.to_vec())) as _,
             column(rows, |r| r.agreement_no) as _,
             column(rows, |r| r.order.free.map(|free| free.decimal())) as _,
             column(rows, |r| r.case.source.map(|s| s.topic.number())) as _,
@@ -158,7 +194,9 @@ impl Tx {
             let Some(sale) = &case.order.sale else {
                 continue;
             };
-            let agreement_no = OrderRow::of(case, catalogue)?.agreement_no.unwrap_or_default();
+            let agreement_no = OrderRow::of(case, catalogue)?
+                .agreement_no
+                .unwrap_or_default();
             for hold in &case.order.holds {
                 let before = held_before(case, hold);
                 if before == Some(hold) {
@@ -471,7 +509,11 @@ impl Tx {
             column(rows, |r| i32::try_from(r.ordinal).unwrap_or(i32::MAX)) as _,
             column(rows, |r| r.value.amount.decimal()) as _,
             column(rows, |r| r.value.at) as _,
-            column(rows, |r| r.value.dispute.as_ref().map(|d| d.as_str().to_owned())) as _,
+            column(rows, |r| r
+                .value
+                .dispute
+                .as_ref()
+                .map(|d| d.as_str().to_owned())) as _,
             column(rows, |r| r.value.content.0.to_vec()) as _,
             column(rows, |r| r.value.charged.decimal()) as _,
             column(rows, |r| r.value.from_reversed.decimal()) as _,
@@ -519,14 +561,28 @@ impl Tx {
             column(rows, |r| r.value.opened.0.to_vec()) as _,
             updates as _,
             column(rows, |r| r.value.closed.as_ref().map(|c| c.value.at)) as _,
-            column(rows, |r| r.value.closed.as_ref().map(|c| c.content.0.to_vec())) as _,
-            column(rows, |r| r.value.closed.as_ref().map(|c| outcome_number(c.value.outcome))) as _,
-            column(rows, |r| r.value.closed.as_ref().and_then(|c| c.value.refund_expected).map(|a| a.decimal())) as _,
+            column(rows, |r| r
+                .value
+                .closed
+                .as_ref()
+                .map(|c| c.content.0.to_vec())) as _,
+            column(rows, |r| r
+                .value
+                .closed
+                .as_ref()
+                .map(|c| outcome_number(c.value.outcome))) as _,
+            column(rows, |r| r
+                .value
+                .closed
+                .as_ref()
+                .and_then(|c| c.value.refund_expected)
+                .map(|a| a.decimal())) as _,
             column(rows, |r| r.value.charged.decimal()) as _,
             column(rows, |r| r.value.from_reversed.decimal()) as _,
             column(rows, |r| r.value.from_holds.decimal()) as _,
             column(rows, |r| r.value.from_receivable.decimal()) as _,
-            column(rows, |r| i64::try_from(r.value.kind_version).unwrap_or(i64::MAX)) as _,
+            column(rows, |r| i64::try_from(r.value.kind_version)
+                .unwrap_or(i64::MAX)) as _,
         )
         .execute(&mut *self.inner)
         .await

@@ -1,0 +1,411 @@
+//! The running service: what is checked before anything starts, which loops run for which roles,
+//! and how they end. The loops share nothing but the database; any number of processes may run
+//! any of them.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant as Moment};
+
+use anyhow::{Context, anyhow, bail};
+use metrics_exporter_prometheus::PrometheusHandle;
+use secrecy::ExposeSecret;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::Role;
+use crate::clock::Clock;
+use crate::config::{Config, IngestStart, ReleaseMode};
+use crate::http::{self, Liveness, Readiness};
+use crate::ingest::followup::{self, FollowUp};
+use crate::ingest::{self, freshness, worker};
+use crate::kafka::{Admin, KafkaSettings};
+use crate::release::{self, Release};
+use crate::store::Store;
+use crate::store::deployment::Deployment;
+use crate::watch as watcher;
+use crate::{publish, telemetry};
+
+/// How long a broker may take to answer at the start.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// A loop that has not ticked for this long is stuck; a statement may take a minute.
+const SILENCE_MAX: Duration = Duration::from_secs(150);
+
+/// A service about to run: everything it needs has been found.
+#[derive(Debug)]
+pub struct Service {
+    config: Arc<Config>,
+    store: Store,
+    kafka: KafkaSettings,
+    admin: Arc<Admin>,
+    deployment: Deployment,
+    /// The first start decides where the input is read from.
+    first_start: Option<IngestStart>,
+}
+
+/// How a service is told to stop and says how it is.
+#[derive(Clone)]
+pub struct Controls {
+    pub stop: CancellationToken,
+    pub liveness: Arc<Liveness>,
+    pub readiness: Arc<Readiness>,
+    pub metrics: PrometheusHandle,
+}
+
+impl Controls {
+    /// Fresh controls; every role has yet to say that it is ready.
+    #[must_use]
+    pub fn new(metrics: PrometheusHandle, roles: &BTreeSet<Role>) -> Self {
+        let mut components = vec!["database"];
+        if roles.contains(&Role::Ingest) {
+            components.push("ingest");
+        }
+        if roles.contains(&Role::Release) {
+            components.extend(["gate", "release"]);
+        }
+        if roles.contains(&Role::Publish) {
+            components.push("publish");
+        }
+        Self {
+            stop: CancellationToken::new(),
+            liveness: Arc::new(Liveness::default()),
+            readiness: Arc::new(Readiness::of(&components)),
+            metrics,
+        }
+    }
+}
+
+impl Service {
+    /// Connects and checks everything that must be there.
+    ///
+    /// # Errors
+    /// One sentence that says what is missing and what to do.
+    pub async fn prepare(config: Config, clock: Clock) -> anyhow::Result<Self> {
+        let kafka = kafka_settings(&config);
+        Self::prepare_with(config, clock, kafka).await
+    }
+
+    /// The same with Kafka settings of the caller's, for the demo's stand-in.
+    ///
+    /// # Errors
+    /// See [`Self::prepare`].
+    pub async fn prepare_with(
+        config: Config,
+        clock: Clock,
+        kafka: KafkaSettings,
+    ) -> anyhow::Result<Self> {
+        if config.release.mode == ReleaseMode::Shadow {
+            bail!("release.mode = \"shadow\" is not in this version; use \"live\"");
+        }
+        let store = connect(&config, clock).await?;
+        check_schema(&store).await?;
+        kafka.check()?;
+        let admin = Arc::new(Admin::open(&kafka, PATIENCE)?);
+        check_topics(&admin, &config).await?;
+        let (deployment, first_start) = found(&store, &config).await?;
+        Ok(Self {
+            config: Arc::new(config),
+            store,
+            kafka,
+            admin,
+            deployment,
+            first_start,
+        })
+    }
+
+    /// The database behind the service.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Runs the loops of these roles until the controls say stop, then waits for them to finish
+    /// what they hold.
+    ///
+    /// # Errors
+    /// When the HTTP address can't be had, or a loop did not end within the deadline.
+    pub async fn run(self, roles: &BTreeSet<Role>, controls: Controls) -> anyhow::Result<()> {
+        let stop = controls.stop.clone();
+        let mut tasks = JoinSet::new();
+        let mut threads = Vec::new();
+        if roles.contains(&Role::Http) {
+            let listener = http::bind(self.config.http.addr).await?;
+            let state = http::State {
+                liveness: Arc::clone(&controls.liveness),
+                readiness: Arc::clone(&controls.readiness),
+                metrics: controls.metrics.clone(),
+            };
+            let stop = stop.clone();
+            tasks.spawn(async move {
+                if let Err(error) = http::serve(listener, state, stop).await {
+                    tracing::error!(%error, "the HTTP server ended");
+                }
+            });
+        }
+        let heartbeat = controls.liveness.heartbeat("watch", SILENCE_MAX);
+        let watch = watcher::Watch::new(self.store.clone(), Arc::clone(&self.config), roles);
+        tasks.spawn(watcher::run(watch, controls.clone(), heartbeat));
+        if roles.contains(&Role::Ingest) {
+            threads.extend(self.start_ingest(&controls, &mut tasks));
+        }
+        if roles.contains(&Role::Release) {
+            let not_before = self.deployment.release_not_before;
+            let step = Release::new(self.store.clone(), &self.config, not_before);
+            let heartbeat = controls.liveness.heartbeat("release", SILENCE_MAX);
+            let readiness = Arc::clone(&controls.readiness);
+            tasks.spawn(release::run(step, readiness, heartbeat, stop.clone()));
+        }
+        if roles.contains(&Role::Publish) {
+            threads.push(self.start_publish(&controls));
+        }
+        stop.cancelled().await;
+        tracing::info!("stopping: finishing what is under way");
+        let deadline = Duration::from_secs(u64::from(self.config.shutdown.deadline_seconds));
+        drain(tasks, threads, deadline).await
+    }
+
+    fn start_ingest(&self, controls: &Controls, tasks: &mut JoinSet<()>) -> Vec<JoinHandle<()>> {
+        let rules = Arc::new(ingest::Rules::of(&self.config));
+        let topics = self.config.topics.inputs().map(str::to_owned).to_vec();
+        let (ends, latest) = watch::channel(None);
+        tasks.spawn(freshness::run(
+            self.store.clone(),
+            Arc::clone(&self.admin),
+            topics.clone(),
+            ends,
+            controls.liveness.heartbeat("freshness", SILENCE_MAX),
+            controls.stop.clone(),
+        ));
+        tasks.spawn(followup::run(
+            FollowUp::new(self.store.clone(), Arc::clone(&rules)),
+            controls.liveness.heartbeat("followup", SILENCE_MAX),
+            controls.stop.clone(),
+        ));
+        let setup = worker::Setup {
+            store: self.store.clone(),
+            rules,
+            kafka: self.kafka.clone(),
+            admin: Arc::clone(&self.admin),
+            topics,
+            merchant_topic: self.config.topics.merchant.clone(),
+            start: self.first_start,
+            batch_max: usize::try_from(self.config.ingest.batch_max).unwrap_or(usize::MAX),
+            linger: Duration::from_millis(u64::from(self.config.ingest.linger_ms)),
+            ends: latest,
+            readiness: Arc::clone(&controls.readiness),
+            heartbeat: controls.liveness.heartbeat("ingest", SILENCE_MAX),
+            stop: controls.stop.clone(),
+            close_deadline: Duration::from_secs(5),
+        };
+        (0..self.config.ingest.workers)
+            .map(|_| {
+                let setup = setup.clone();
+                let handle = tokio::runtime::Handle::current();
+                std::thread::spawn(move || worker::run(setup, handle))
+            })
+            .collect()
+    }
+
+    fn start_publish(&self, controls: &Controls) -> JoinHandle<()> {
+        let setup = publish::Setup {
+            store: self.store.clone(),
+            kafka: self.kafka.clone(),
+            admin: Arc::clone(&self.admin),
+            topics: self.config.topics.clone(),
+            batch_max: i64::from(self.config.publish.batch_max),
+            readiness: Arc::clone(&controls.readiness),
+            heartbeat: controls.liveness.heartbeat("publish", SILENCE_MAX),
+            stop: controls.stop.clone(),
+        };
+        let handle = tokio::runtime::Handle::current();
+        std::thread::spawn(move || publish::run(&setup, &handle))
+    }
+}
+
+/// The Kafka settings out of the configuration.
+#[must_use]
+pub fn kafka_settings(config: &Config) -> KafkaSettings {
+    KafkaSettings {
+        brokers: config.kafka.brokers.clone(),
+        group: config.kafka.group.clone(),
+        name: config.name.clone(),
+        properties: config
+            .kafka
+            .properties
+            .iter()
+            .map(|(key, value)| (key.clone(), value.expose_secret().to_owned()))
+            .collect(),
+        transactional: true,
+        insecure_dev: config.kafka.insecure_dev,
+    }
+}
+
+/// Connects to the database.
+///
+/// # Errors
+/// One sentence that says what to do.
+pub async fn connect(config: &Config, clock: Clock) -> anyhow::Result<Store> {
+    Store::connect(&config.database.url, config.database.max_connections, clock)
+        .await
+        .context("is Postgres running, and is database.url right?")
+}
+
+/// Refuses a database whose schema this program does not know.
+///
+/// # Errors
+/// One sentence that says what to do.
+pub async fn check_schema(store: &Store) -> anyhow::Result<()> {
+    match store.schema_version().await? {
+        (_, None) => bail!("the database has no tables yet: run `holdback migrate`"),
+        (newest, Some(taken)) if taken < newest => {
+            bail!(
+                "the database's schema is at version {taken}, this program needs {newest}: run `holdback migrate`"
+            )
+        }
+        (newest, Some(taken)) if taken > newest => {
+            bail!(
+                "the database's schema is at version {taken}, this program knows {newest}: use a newer holdback"
+            )
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses to start without its topics.
+///
+/// # Errors
+/// One sentence that says what to do.
+pub async fn check_topics(admin: &Arc<Admin>, config: &Config) -> anyhow::Result<()> {
+    let missing = missing_topics(admin, config).await?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    bail!(
+        "these topics are missing: {}; run `holdback topics`",
+        missing.join(", ")
+    )
+}
+
+/// The topics that are not there.
+///
+/// # Errors
+/// When the broker does not answer.
+pub async fn missing_topics(admin: &Arc<Admin>, config: &Config) -> anyhow::Result<Vec<String>> {
+    let names: Vec<String> = config
+        .topics
+        .inputs()
+        .into_iter()
+        .chain(config.topics.outputs())
+        .map(str::to_owned)
+        .collect();
+    let asker = Arc::clone(admin);
+    let wanted = names.clone();
+    let counts = tokio::task::spawn_blocking(move || {
+        let names: Vec<&str> = wanted.iter().map(String::as_str).collect();
+        asker.partition_counts(&names)
+    })
+    .await?
+    .with_context(|| {
+        format!(
+            "is Kafka running at {}, and is kafka.brokers right?",
+            config.kafka.brokers
+        )
+    })?;
+    Ok(names
+        .into_iter()
+        .filter(|name| counts.get(name).copied().flatten().is_none())
+        .collect())
+}
+
+/// The deployment as its first start founded it; on that first start what the configuration says.
+async fn found(
+    store: &Store,
+    config: &Config,
+) -> anyhow::Result<(Deployment, Option<IngestStart>)> {
+    if let Some(known) = store.deployment().await? {
+        if known.name != config.name {
+            bail!(
+                "this database belongs to the deployment \"{}\", not to \"{}\"",
+                known.name,
+                config.name
+            );
+        }
+        // A later value of release.not_before would let holds go that need a person, or hold back
+        // what is due already: the first start's stays. Partitions that are new since hold new
+        // messages and are read from their beginning; those that no worker has taken up yet are
+        // read as the first start said.
+        let start = parse_start(&known.ingest_start)?;
+        return Ok((known, Some(start)));
+    }
+    let start = config.ingest.start.ok_or_else(|| {
+        anyhow!("this is the first start: say with ingest.start where to begin to read (earliest, latest or an instant)")
+    })?;
+    let not_before = config.release.not_before.ok_or_else(|| {
+        anyhow!("this is the first start: say with release.not_before from when on holds are released; what was due before needs a person")
+    })?;
+    let deployment = Deployment {
+        name: config.name.clone(),
+        ingest_start: show_start(start),
+        release_not_before: not_before,
+    };
+    store.found_deployment(&deployment).await?;
+    let known = store
+        .deployment()
+        .await?
+        .ok_or_else(|| anyhow!("the deployment's row has vanished"))?;
+    let start = parse_start(&known.ingest_start)?;
+    Ok((known, Some(start)))
+}
+
+fn show_start(start: IngestStart) -> String {
+    match start {
+        IngestStart::Earliest => "earliest".to_owned(),
+        IngestStart::Latest => "latest".to_owned(),
+        IngestStart::At(instant) => instant.to_string(),
+    }
+}
+
+fn parse_start(text: &str) -> anyhow::Result<IngestStart> {
+    Ok(match text {
+        "earliest" => IngestStart::Earliest,
+        "latest" => IngestStart::Latest,
+        instant => IngestStart::At(crate::rules::time::Instant::new(instant.parse()?)),
+    })
+}
+
+/// Waits for every loop to end.
+async fn drain(
+    mut tasks: JoinSet<()>,
+    threads: Vec<JoinHandle<()>>,
+    deadline: Duration,
+) -> anyhow::Result<()> {
+    let until = Moment::now() + deadline;
+    // Cancelling a task inside a transaction is what must not happen: they are only waited for.
+    while Moment::now() < until {
+        while tasks.try_join_next().is_some() {}
+        if tasks.is_empty() && threads.iter().all(JoinHandle::is_finished) {
+            for thread in threads {
+                if thread.join().is_err() {
+                    bail!("a loop ended with a panic; see the log");
+                }
+            }
+            tracing::info!("stopped");
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    tasks.detach_all();
+    bail!(
+        "not everything ended within {} s; nothing is lost, the next start goes on",
+        deadline.as_secs()
+    )
+}
+
+/// Starts the recorder of metrics; a process has one.
+///
+/// # Errors
+/// When it was started before.
+pub fn start_metrics() -> anyhow::Result<PrometheusHandle> {
+    Ok(telemetry::start_metrics()?)
+}
