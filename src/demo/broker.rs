@@ -1,6 +1,8 @@
-//! The demo's stand-in for a broker: librdkafka's in-process mock. Guarantees what a demo needs
-//! (topics, groups, idempotent writes, other clients may connect), and no more: it has no
-//! transactions, keeps records in memory (5 MiB or 100,000 a partition) and proves nothing.
+//! The demo's stand-in for a broker: librdkafka's in-process mock.
+//!
+//! Guarantees what a demo needs (topics, groups, idempotent writes, other clients may connect), and
+//! no more: it has no transactions, keeps records in memory (5 MiB or 100,000 a partition) and
+//! proves nothing.
 
 use std::sync::mpsc;
 use std::thread::JoinHandle;

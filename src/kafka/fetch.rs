@@ -1,4 +1,5 @@
 //! Records as owned values, and the loop that collects a batch of them from a consumer.
+//!
 //! Guarantees: no input bytes panic the process, and a batch is bounded in count, bytes and time.
 
 use std::collections::HashMap;
@@ -14,6 +15,9 @@ use rdkafka::topic_partition_list::Offset;
 
 use super::{Error, Partition};
 
+/// Name and value; None: without a value.
+pub type RecordHeader = (String, Option<Vec<u8>>);
+
 /// One record as it came, owned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
@@ -23,7 +27,7 @@ pub struct Record {
     /// Milliseconds since 1970, if the record has a timestamp.
     pub timestamp_ms: Option<i64>,
     pub key: Option<Vec<u8>>,
-    pub headers: Vec<(String, Option<Vec<u8>>)>,
+    pub headers: Vec<RecordHeader>,
     /// How many headers were left out because their names are not UTF-8: a reason to refuse the
     /// record, since its kind may hide there.
     pub unreadable_headers: usize,
@@ -118,7 +122,7 @@ fn own(message: &BorrowedMessage<'_>, names: &mut Names) -> Record {
 
 /// rdkafka 0.39 panics on a header whose name is not UTF-8: anyone who may write to an input topic
 /// could stop the service with it.
-fn own_headers(message: &BorrowedMessage<'_>) -> (Vec<(String, Option<Vec<u8>>)>, usize) {
+fn own_headers(message: &BorrowedMessage<'_>) -> (Vec<RecordHeader>, usize) {
     let Some(headers) = message.headers() else {
         return (Vec::new(), 0);
     };

@@ -1,4 +1,5 @@
 //! The output producer: one atomic batch per transaction, fenced by its transactional id.
+//!
 //! Guarantees: Ok means that every record of the batch was acknowledged and the transaction ended.
 //! It does not mean that readers see it (librdkafka has no KIP-890): only reading back tells.
 

@@ -1,6 +1,8 @@
-//! Client configurations. Guarantees: a user's librdkafka property can tune and secure a client,
-//! but not change what the promises rest on; whoever tries is told which key and why. Values are
-//! never printed, they may be secrets.
+//! Client configurations.
+//!
+//! Guarantees: a user's librdkafka property can tune and secure a client, but not change what the
+//! promises rest on; whoever tries is told which key and why. Values are never printed, they may be
+//! secrets.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -46,9 +46,9 @@ fn poll_until(
             Ok(Polled::Records(batch)) => records.extend(batch),
             Ok(Polled::Assigned(partitions)) => {
                 let starts: Vec<_> = partitions.into_iter().map(|key| (key, from)).collect();
-                input.assign_at(&starts).unwrap();
+                input.assign_at(&starts).expect("an assignment");
             }
-            Ok(Polled::Revoked) => input.unassign().unwrap(),
+            Ok(Polled::Revoked) => input.unassign().expect("unassigned"),
             Err(Error::Retry(_)) => {}
             Err(error) => panic!("{error}"),
         }
@@ -61,9 +61,9 @@ fn foreign_transaction(brokers: &str, id: &str) -> ThreadedProducer<DefaultProdu
         .set("bootstrap.servers", brokers)
         .set("transactional.id", id)
         .create()
-        .unwrap();
-    producer.init_transactions(PATIENCE).unwrap();
-    producer.begin_transaction().unwrap();
+        .expect("a producer");
+    producer.init_transactions(PATIENCE).expect("initialized");
+    producer.begin_transaction().expect("begun");
     producer
 }
 
@@ -94,6 +94,8 @@ async fn a_batch_is_read_back_whole_by_own_and_foreign_readers() {
     let foreign = bed.read_all("holdback-events");
     let seen: Vec<&str> = foreign.iter().filter_map(|r| r.key.as_deref()).collect();
     assert_eq!(seen, keys);
+    assert_eq!(foreign[7].headers["ce_id"], "1");
+    assert_eq!(foreign[7].json(), serde_json::json!({}));
 
     let partition = (Arc::from(topic), 0);
     let admin = Admin::open(&bed.settings(), PATIENCE).unwrap();
