@@ -116,7 +116,10 @@ impl OutputProducer {
             self.enqueue(record)?;
             count += 1;
         }
-        self.producer.flush(Timeout::Never)?;
+        // Not `flush`: rdkafka's looks once in 100 ms only. Ends, because messages time out.
+        while self.producer.in_flight_count() > 0 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         let ending = Instant::now();
         if self.transactional {
             self.producer.commit_transaction(Timeout::Never)?;

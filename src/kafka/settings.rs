@@ -169,7 +169,7 @@ impl KafkaSettings {
             &mut config,
             &[
                 ("compression.type", "lz4"),
-                ("linger.ms", "5"),
+                ("linger.ms", "2"),
                 ("queue.buffering.max.kbytes", "32768"),
                 // A call that hangs longer than this is given up, and the producer with it.
                 ("socket.timeout.ms", "10000"),
