@@ -139,8 +139,8 @@ pub fn agreements() -> impl Strategy<Value = Arc<Agreement>> {
     )
 }
 
-/// Something after the sale, with the second at which it happened.
-pub fn happening(latest: i64) -> impl Strategy<Value = OrderEvent> {
+/// What becomes of one of three disputes.
+fn disputes(latest: i64) -> impl Strategy<Value = OrderEvent> {
     let seconds = 1..latest;
     let dispute = prop::sample::select(vec!["D1", "D2", "D3"]);
     let contested = prop::option::of(prop::sample::select(vec![1_i64, 30, 500, 2500, 12_000]));
@@ -157,22 +157,6 @@ pub fn happening(latest: i64) -> impl Strategy<Value = OrderEvent> {
     ]);
     let id = |text: &str| DisputeId::parse(text).unwrap();
     let plain = |units: Option<i64>| units.map(|it| Decimal::new(it, 2));
-    let refund = (
-        1..6_u8,
-        prop::sample::select(vec![1_i64, 7, 100, 999, 3000]),
-        seconds.clone(),
-        prop::option::of(dispute.clone()),
-    )
-        .prop_map(move |(number, amount, seconds, dispute)| {
-            OrderEvent::Refunded(Refunded {
-                refund: RefundId::parse(&format!("R{number}")).unwrap(),
-                amount: cents(amount),
-                currency: cny(),
-                at: at(seconds),
-                reason: None,
-                dispute: dispute.map(id),
-            })
-        });
     let opened = (
         dispute.clone(),
         kind.clone(),
@@ -213,6 +197,30 @@ pub fn happening(latest: i64) -> impl Strategy<Value = OrderEvent> {
             })
         },
     );
+    prop_oneof![3 => opened, 2 => updated, 2 => closed]
+}
+
+/// Something after the sale, with the second at which it happened.
+pub fn happening(latest: i64) -> impl Strategy<Value = OrderEvent> {
+    let seconds = 1..latest;
+    let dispute = prop::sample::select(vec!["D1", "D2", "D3"]);
+    let id = |text: &str| DisputeId::parse(text).unwrap();
+    let refund = (
+        1..6_u8,
+        prop::sample::select(vec![1_i64, 7, 100, 999, 3000]),
+        seconds.clone(),
+        prop::option::of(dispute.clone()),
+    )
+        .prop_map(move |(number, amount, seconds, dispute)| {
+            OrderEvent::Refunded(Refunded {
+                refund: RefundId::parse(&format!("R{number}")).unwrap(),
+                amount: cents(amount),
+                currency: cny(),
+                at: at(seconds),
+                reason: None,
+                dispute: dispute.map(id),
+            })
+        });
     let simple = (0..12_u8, seconds).prop_map(|(kind, seconds)| match kind {
         0..5 => OrderEvent::Delivered { at: at(seconds) },
         5..10 => OrderEvent::Confirmed {
@@ -224,7 +232,7 @@ pub fn happening(latest: i64) -> impl Strategy<Value = OrderEvent> {
             reason: None,
         },
     });
-    prop_oneof![3 => refund, 3 => opened, 1 => updated, 2 => closed, 2 => simple]
+    prop_oneof![3 => refund, 7 => disputes(latest), 2 => simple]
 }
 
 /// A case whose facts happen within so many seconds of the sale; one fact per key.

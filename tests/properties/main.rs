@@ -20,7 +20,7 @@ use proptest::prelude::*;
 use cases::{Case, DAY, at, cases, cents, cny, shuffled, units};
 use model::{Run, model, shape};
 
-const CASES: u32 = 400;
+const CASES: u32 = 1000;
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() })]

@@ -162,6 +162,26 @@ pub fn model(case: &Case, released: i64) -> i64 {
         room -= share.min(room);
     }
     let original: i64 = terms.iter().sum();
+    let (debt, cancelled) = debt(case);
+    let half_up = |whole: i64, part: i64, of: i64| (whole * part * 2 + of) / (of * 2);
+    let covered = debt.min(case.amount);
+    let mut charged = covered;
+    if case.agreement.refund.fees == RefundFees::Returned {
+        charged -= half_up(case.fees, covered, case.amount);
+    }
+    if case.agreement.refund.free == Free::Outside {
+        charged = charged.min(half_up(original, covered, case.amount));
+    }
+    charged += debt - covered;
+    if cancelled {
+        released - (charged - (original - released)).max(0)
+    } else {
+        original - charged
+    }
+}
+
+/// What refunds and lost chargebacks claim together, and whether the order is cancelled.
+fn debt(case: &Case) -> (i64, bool) {
     let mut named: BTreeMap<Option<String>, i64> = BTreeMap::new();
     let mut kinds: BTreeMap<String, (u64, DisputeKind)> = BTreeMap::new();
     let mut amounts: BTreeMap<String, (u64, Option<i64>)> = BTreeMap::new();
@@ -182,7 +202,8 @@ pub fn model(case: &Case, released: i64) -> i64 {
                 let id = it.dispute.to_string();
                 opened.insert(id.clone());
                 kinds.entry(id.clone()).or_insert((0, it.kind));
-                amounts.entry(id).or_insert((0, it.amount.map(in_cents)));
+                let amount = it.amount.map(in_cents);
+                amounts.entry(id).or_insert((0, amount));
             }
             OrderEvent::DisputeUpdated(it) => {
                 let id = it.dispute.to_string();
@@ -213,21 +234,7 @@ pub fn model(case: &Case, released: i64) -> i64 {
             debt += (claimed - refunded).max(0);
         }
     }
-    let half_up = |whole: i64, part: i64, of: i64| (whole * part * 2 + of) / (of * 2);
-    let covered = debt.min(case.amount);
-    let mut charged = covered;
-    if case.agreement.refund.fees == RefundFees::Returned {
-        charged -= half_up(case.fees, covered, case.amount);
-    }
-    if case.agreement.refund.free == Free::Outside {
-        charged = charged.min(half_up(original, covered, case.amount));
-    }
-    charged += debt - covered;
-    if cancelled {
-        released - (charged - (original - released)).max(0)
-    } else {
-        original - charged
-    }
+    (debt, cancelled)
 }
 
 /// Everything about the holds that arrival must not change while nothing has fallen due.
