@@ -6,12 +6,13 @@
 //! [`Release::release_once`] is the bounded step that the loop and the tests call.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::{Duration, Instant as Moment};
 
 use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::http::{Heartbeat, Readiness};
 use crate::rules::entry::{Entry, Event, ReleaseReason, SettlementClosed, SettlementSkipped};
 use crate::rules::ids::{MerchantId, SettlementId};
@@ -35,11 +36,8 @@ const RECOMPUTED_SOON: SignedDuration = SignedDuration::from_secs(1);
 #[derive(Debug)]
 pub struct Release {
     store: Store,
-    topics: Vec<String>,
-    margin: SignedDuration,
-    max_staleness: SignedDuration,
+    config: Arc<Config>,
     not_before: Instant,
-    batch_max: i64,
     catalogue: Catalogue,
 }
 
@@ -65,15 +63,11 @@ pub struct Passage {
 impl Release {
     /// A step over this store; `not_before` is the deployment's.
     #[must_use]
-    pub fn new(store: Store, config: &Config, not_before: Instant) -> Self {
-        let seconds = |seconds: u32| SignedDuration::from_secs(i64::from(seconds));
+    pub fn new(store: Store, config: Arc<Config>, not_before: Instant) -> Self {
         Self {
             store,
-            topics: config.topics.inputs().map(str::to_owned).to_vec(),
-            margin: seconds(config.release.margin_seconds),
-            max_staleness: seconds(config.release.max_staleness_seconds),
+            config,
             not_before,
-            batch_max: i64::from(config.release.batch_max),
             catalogue: Catalogue::default(),
         }
     }
@@ -97,12 +91,13 @@ impl Release {
             tx.rollback().await?;
             return Ok(Step::default());
         };
+        let batch_max = i64::from(self.config.release.batch_max);
         tx.open_catalogue(&mut self.catalogue, &[], false).await?;
         let (claimed, holds) = tx
-            .claim_due(horizon, self.batch_max, &mut self.catalogue)
+            .claim_due(horizon, batch_max, &mut self.catalogue)
             .await?;
         let step = if claimed == 0 {
-            let closed = close(&mut tx, horizon, self.batch_max).await?;
+            let closed = close(&mut tx, horizon, batch_max).await?;
             Step {
                 closed,
                 ..Step::default()
@@ -130,8 +125,9 @@ impl Release {
 
     /// How far the gate lets releases pass at this moment.
     async fn passage(&self, tx: &mut Tx) -> Result<Passage, StoreError> {
-        let gate = tx.gate(&self.topics).await?;
-        let passage = passage(tx.now, gate, self.margin, self.max_staleness);
+        let topics = self.config.topics.inputs().map(str::to_owned);
+        let gate = tx.gate(&topics).await?;
+        let passage = passage(tx.now, gate, &self.config.release);
         telemetry::gate(
             passage.until.is_some(),
             passage
@@ -454,16 +450,15 @@ fn closed(part: &ClosedPart) -> Result<Entry, StoreError> {
 
 /// How far a gate lets releases pass at `now` (contract, section 6, "The freshness gate").
 #[must_use]
-pub fn passage(
-    now: Instant,
-    gate: Gate,
-    margin: SignedDuration,
-    max_staleness: SignedDuration,
-) -> Passage {
+pub fn passage(now: Instant, gate: Gate, settings: &config::Release) -> Passage {
+    let seconds = |seconds: u32| SignedDuration::from_secs(i64::from(seconds));
     let until = gate
         .moment
-        .filter(|moment| age(now, *moment) <= max_staleness)
-        .and_then(|moment| moment.timestamp().checked_sub(margin).ok())
+        .filter(|moment| age(now, *moment) <= seconds(settings.max_staleness_seconds))
+        .and_then(|moment| {
+            let margin = seconds(settings.margin_seconds);
+            moment.timestamp().checked_sub(margin).ok()
+        })
         .map(|moment| Instant::new(moment).min(now));
     Passage { now, gate, until }
 }
@@ -475,7 +470,7 @@ fn age(now: Instant, moment: Instant) -> SignedDuration {
 /// Releases until stopped.
 pub async fn run(
     mut release: Release,
-    readiness: std::sync::Arc<Readiness>,
+    readiness: Arc<Readiness>,
     heartbeat: Heartbeat,
     stop: CancellationToken,
 ) {

@@ -151,7 +151,7 @@ impl Service {
         }
         if roles.contains(&Role::Release) {
             let not_before = self.deployment.release_not_before;
-            let step = Release::new(self.store.clone(), &self.config, not_before);
+            let step = Release::new(self.store.clone(), Arc::clone(&self.config), not_before);
             let heartbeat = controls.liveness.heartbeat("release", SILENCE_MAX);
             let readiness = Arc::clone(&controls.readiness);
             tasks.spawn(release::run(step, readiness, heartbeat, stop.clone()));

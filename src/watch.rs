@@ -5,8 +5,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::SignedDuration;
-
 use crate::cli::Role;
 use crate::config::Config;
 use crate::http::Heartbeat;
@@ -43,13 +41,8 @@ impl Watch {
         controls.readiness.set("database", Ok(()));
         if self.gate {
             let topics = self.config.topics.inputs().map(str::to_owned);
-            let seconds = |seconds: u32| SignedDuration::from_secs(i64::from(seconds));
-            let passage = passage(
-                now,
-                self.store.gate(&topics).await?,
-                seconds(self.config.release.margin_seconds),
-                seconds(self.config.release.max_staleness_seconds),
-            );
+            let gate = self.store.gate(&topics).await?;
+            let passage = passage(now, gate, &self.config.release);
             let state = match passage.until {
                 Some(_) => Ok(()),
                 None => Err(format!(

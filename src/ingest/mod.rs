@@ -19,8 +19,9 @@ use jiff::SignedDuration;
 use crate::config::{Config, OnUnreadable};
 use crate::message::Record;
 use crate::message::incoming::Limits;
+use crate::rules::order::Order;
 use crate::store::agreements::Catalogue;
-use crate::store::cases::SourceTopic;
+use crate::store::cases::{OrderKey, SourceTopic};
 use crate::store::positions::Advance;
 use crate::store::{Store, StoreError};
 use crate::telemetry;
@@ -212,4 +213,19 @@ fn steps(records: &[Record], expected: &Positions) -> Vec<Advance> {
         .collect();
     steps.sort_by(|one, other| (&one.topic, one.partition).cmp(&(&other.topic, other.partition)));
     steps
+}
+
+/// Everything known about one order, for people; it is not changed.
+///
+/// # Errors
+/// When the database fails.
+pub async fn look_up(store: &Store, rules: &Rules, key: OrderKey) -> Result<Order, StoreError> {
+    let mut tx = store.begin().await?;
+    let reparse = batch::reparse_with(rules);
+    let mut cases = tx
+        .load_orders(&[key.clone()], &mut Catalogue::default(), &reparse)
+        .await?;
+    tx.rollback().await?;
+    let case = cases.remove(&key);
+    Ok(case.map_or_else(|| Order::stub(key.0, key.1), |case| case.order))
 }

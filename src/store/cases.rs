@@ -33,7 +33,8 @@ pub struct Source {
 }
 
 /// The input topics by their configured meaning, with the numbers under which they are stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 #[repr(i16)]
 pub enum SourceTopic {
     OrderCompleted = 1,
@@ -62,6 +63,18 @@ impl SourceTopic {
             Self::Dispute => 3,
             Self::Merchant => 4,
             Self::PayoutResult => 5,
+        }
+    }
+
+    /// The topic's default name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::OrderCompleted => "order-completed",
+            Self::Refund => "refund",
+            Self::Dispute => "dispute",
+            Self::Merchant => "merchant",
+            Self::PayoutResult => "payout-result",
         }
     }
 

@@ -12,6 +12,7 @@ pub mod catchup;
 pub mod dead_letters;
 pub mod deployment;
 pub mod due;
+pub mod history;
 pub mod journal;
 pub mod orders;
 pub mod parked;
@@ -146,6 +147,8 @@ impl Store {
                 ("lock_timeout", "30s"),
                 ("idle_in_transaction_session_timeout", "60s"),
                 ("jit", "off"),
+                // The ROLLBACK on release warns each time that there is nothing to roll back.
+                ("client_min_messages", "error"),
             ])
             .log_statements(tracing::log::LevelFilter::Trace)
             .log_slow_statements(tracing::log::LevelFilter::Warn, Duration::from_secs(5));
