@@ -35,6 +35,8 @@ pub enum Command {
     Demo(DemoArgs),
     /// Says where an order's money is, why, and until when
     Explain(ExplainArgs),
+    /// Measures how fast orders are held and released, on a scratch database and topics of its own
+    Bench(BenchArgs),
     /// Proves that the journal's sums equal the holds; exit code 1 and the difference when not
     Audit,
 }
@@ -96,6 +98,22 @@ pub struct DemoArgs {
     /// Lines instead of a full-screen view, as when the output is no terminal
     #[arg(long)]
     pub plain: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct BenchArgs {
+    /// Orders to hold and release
+    #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(1_000..=20_000_000))]
+    pub orders: u64,
+    /// Merchants that they are spread over, evenly
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub merchants: u32,
+    /// The same seed makes the same orders
+    #[arg(long, default_value_t = 42)]
+    pub seed: u64,
+    /// JSON instead of a table
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

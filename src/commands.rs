@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::bench;
 use crate::cli::{Cli, Command, ExplainArgs, Role, TopicsArgs};
 use crate::clock::Clock;
 use crate::config::{self, Config, ConfigErrors};
@@ -40,6 +41,7 @@ pub async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Check => check(&config).await,
         Command::Explain(args) => explain(&config, &args).await,
         Command::Audit => audit(&config).await,
+        Command::Bench(args) => bench::run(config, &args).await,
         Command::Demo(_) => bail!("the demo is not in this build"),
     }
 }
@@ -56,7 +58,7 @@ fn settings(named: Option<PathBuf>) -> Result<Config, ConfigErrors> {
 }
 
 /// Says a line on standard output; a reader that has gone away is no error.
-fn say(line: &str) {
+pub fn say(line: &str) {
     drop(writeln!(std::io::stdout(), "{line}"));
 }
 

@@ -18,7 +18,7 @@ use crate::rules::time::Instant;
 
 /// Everything that can be set. The documentation of each field gives its unit and default; a field
 /// without a default must be given or may be left out, as its type says.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Config {
     /// Names this deployment: its lease, its transactional id, the source of its events.
     /// Default `holdback`.
@@ -37,7 +37,7 @@ pub struct Config {
 }
 
 /// `[database]`
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Database {
     /// `postgres://user:password@host:port/database`, or `url_file`: a file that contains it.
     /// Required.
@@ -47,7 +47,7 @@ pub struct Database {
 }
 
 /// `[kafka]`
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Kafka {
     /// `host:port`, several separated by commas (in the file also a list). Required.
     pub brokers: String,
@@ -103,7 +103,7 @@ impl Topics {
 }
 
 /// `[ingest]`
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Ingest {
     /// Where the very first start begins to read: `earliest`, `latest` or an RFC 3339 instant.
     /// Without it a deployment that has no positions yet does not start.
@@ -148,7 +148,7 @@ pub enum OnUnreadable {
 }
 
 /// `[release]`
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Release {
     /// RFC 3339: holds due before it are shown and need a person. Without it a deployment that has
     /// never released anything does not start.
@@ -171,21 +171,21 @@ pub enum ReleaseMode {
 }
 
 /// `[publish]`
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Publish {
     /// Events per Kafka transaction, 1 to 50000. Default 5000.
     pub batch_max: u32,
 }
 
 /// `[parked]`
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Parked {
     /// Hours after which a fact that waits for its order raises an alarm, 1 to 8760. Default 24.
     pub alarm_hours: u32,
 }
 
 /// `[refund]`
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Refund {
     /// Hours for which `refund_expected` of a closed dispute stays blocked without its refunds,
     /// 1 to 8760. Default 168.
@@ -193,14 +193,14 @@ pub struct Refund {
 }
 
 /// `[http]`
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Http {
     /// Address and port to listen on; port 0 takes a free one. Default `127.0.0.1:8080`.
     pub addr: SocketAddr,
 }
 
 /// `[log]`
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Log {
     /// `json` or `human`. Default `json`.
     pub format: LogFormat,
@@ -217,7 +217,7 @@ pub enum LogFormat {
 }
 
 /// `[shutdown]`
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Shutdown {
     /// Seconds that the loops have to finish what they hold after SIGTERM, 1 to 3600. Default 30.
     pub deadline_seconds: u32,

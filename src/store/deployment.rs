@@ -89,6 +89,36 @@ impl Store {
         .map_err(failed("tell its settings"))
     }
 
+    /// The server's version and the settings that decide how durable and how fast it is.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn describe(&self) -> Result<String, StoreError> {
+        sqlx::query_scalar!(
+            r#"SELECT 'PostgreSQL ' || current_setting('server_version')
+                   || ', fsync ' || current_setting('fsync')
+                   || ', synchronous_commit ' || current_setting('synchronous_commit')
+                   || ', shared_buffers ' || current_setting('shared_buffers')
+                   || ', max_wal_size ' || current_setting('max_wal_size') AS "text!""#
+        )
+        .fetch_one(&self.pool)
+        .await
+        .map_err(failed("tell its settings"))
+    }
+
+    /// How many bytes of WAL the server has written so far.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn wal_position(&self) -> Result<i64, StoreError> {
+        sqlx::query_scalar!(
+            r#"SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint AS "bytes!""#
+        )
+        .fetch_one(&self.pool)
+        .await
+        .map_err(failed("tell its WAL position"))
+    }
+
     /// Brings the schema up to date.
     ///
     /// # Errors
