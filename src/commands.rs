@@ -1,15 +1,25 @@
 //! What each command does: reads the settings, starts the logs, and calls the part that does it.
 
+use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
+use tokio::signal::unix::{SignalKind, signal};
 
-use crate::cli::Cli;
+use crate::cli::{Cli, Command, ExplainArgs, Role, TopicsArgs};
+use crate::clock::Clock;
 use crate::config::{self, Config, ConfigErrors};
+use crate::kafka::{Admin, TopicSpec};
+use crate::service::{self, Controls, Service};
 use crate::telemetry;
 
 /// Read when no `--config` names another and it is there.
 const DEFAULT_FILE: &str = "holdback.toml";
+/// How long a broker may take to answer a command.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Runs one command to its end.
 ///
@@ -18,7 +28,15 @@ const DEFAULT_FILE: &str = "holdback.toml";
 pub async fn execute(cli: Cli) -> anyhow::Result<()> {
     let config = settings(cli.config)?;
     telemetry::start_logs(&config.log)?;
-    bail!("{:?} is not in this build", cli.command)
+    match cli.command {
+        Command::Run(args) => run(config, &args.roles()).await,
+        Command::Migrate => migrate(&config).await,
+        Command::Topics(args) => topics(&config, &args).await,
+        Command::Check => check(&config).await,
+        Command::Explain(args) => explain(&config, &args).await,
+        Command::Audit => audit(&config).await,
+        Command::Demo(_) => bail!("the demo is not in this build"),
+    }
 }
 
 /// The settings out of the named file, or out of the default one if it is there, and the
@@ -30,4 +48,141 @@ fn settings(named: Option<PathBuf>) -> Result<Config, ConfigErrors> {
             .then(|| PathBuf::from(DEFAULT_FILE))
     };
     Config::load(named.or_else(default).as_deref(), config::environment())
+}
+
+/// Says a line on standard output; a reader that has gone away is no error.
+fn say(line: &str) {
+    drop(writeln!(std::io::stdout(), "{line}"));
+}
+
+async fn run(config: Config, roles: &BTreeSet<Role>) -> anyhow::Result<()> {
+    let controls = Controls::new(service::start_metrics()?, roles);
+    let service = Service::prepare(config, Clock::Database).await?;
+    let stop = controls.stop.clone();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        stop.cancel();
+    });
+    service.run(roles, controls).await
+}
+
+async fn migrate(config: &Config) -> anyhow::Result<()> {
+    let store = service::connect(config, Clock::Database).await?;
+    store.migrate().await?;
+    let (_, taken) = store.schema_version().await?;
+    say(&format!("the schema is at version {}", taken.unwrap_or_default()));
+    Ok(())
+}
+
+async fn topics(config: &Config, args: &TopicsArgs) -> anyhow::Result<()> {
+    let admin = open_admin(config)?;
+    let missing = service::missing_topics(&admin, config).await?;
+    let names = config.topics.inputs().into_iter().chain(config.topics.outputs());
+    let specs: Vec<TopicSpec> = missing
+        .iter()
+        .map(|name| TopicSpec {
+            name: name.clone(),
+            partitions: args.partitions,
+            replicas: Some(args.replication),
+            config: vec![("cleanup.policy".to_owned(), "delete".to_owned())],
+        })
+        .collect();
+    for name in names.filter(|name| !missing.iter().any(|gone| gone == name)) {
+        say(&format!("{name}: is there"));
+    }
+    let maker = Arc::clone(&admin);
+    let created = tokio::task::spawn_blocking(move || maker.create_topics(&specs))
+        .await?
+        .context("the broker would not create the topics")?;
+    for name in created {
+        say(&format!("{name}: created with {} partitions", args.partitions));
+    }
+    Ok(())
+}
+
+fn open_admin(config: &Config) -> anyhow::Result<Arc<Admin>> {
+    let kafka = service::kafka_settings(config);
+    kafka.check()?;
+    Ok(Arc::new(Admin::open(&kafka, PATIENCE)?))
+}
+
+/// Checks everything and says all that is wrong, not only the first thing.
+async fn check(config: &Config) -> anyhow::Result<()> {
+    let mut wrong = 0_u32;
+    let mut tell = |what: &str, state: anyhow::Result<()>| match state {
+        Ok(()) => say(&format!("ok     {what}")),
+        Err(error) => {
+            wrong += 1;
+            say(&format!("wrong  {what}: {error:#}"));
+        }
+    };
+    tell("settings", service::kafka_settings(config).check().map_err(Into::into));
+    match service::connect(config, Clock::Database).await {
+        Ok(store) => {
+            tell("database", Ok(()));
+            let schema = service::check_schema(&store).await;
+            let there = schema.is_ok();
+            tell("tables", schema);
+            if there {
+                tell("durability", durable(&store).await);
+                tell("input", halted(&store).await);
+            }
+        }
+        Err(error) => tell("database", Err(error)),
+    }
+    match open_admin(config) {
+        Ok(admin) => tell("broker and topics", service::check_topics(&admin, config).await),
+        Err(error) => tell("broker", Err(error)),
+    }
+    if wrong > 0 {
+        bail!("{wrong} of the checks failed");
+    }
+    Ok(())
+}
+
+async fn durable(store: &crate::store::Store) -> anyhow::Result<()> {
+    let off = store.unsafe_settings().await?;
+    if off.is_empty() {
+        return Ok(());
+    }
+    bail!("{} must be on: without it a crash of Postgres loses decisions that were published", off.join(", "))
+}
+
+async fn halted(store: &crate::store::Store) -> anyhow::Result<()> {
+    let halted: Vec<String> = store
+        .all_positions()
+        .await?
+        .into_iter()
+        .filter_map(|((topic, partition), position)| Some(format!("{topic}/{partition} is halted: {}", position.halted?)))
+        .collect();
+    if halted.is_empty() {
+        return Ok(());
+    }
+    bail!("{}", halted.join("; "))
+}
+
+async fn audit(config: &Config) -> anyhow::Result<()> {
+    let store = service::connect(config, Clock::Database).await?;
+    service::check_schema(&store).await?;
+    let audit = store.audit().await?;
+    for difference in &audit.differences {
+        say(&serde_json::to_string(difference)?);
+    }
+    say(&format!(
+        "{} merchants, {} holds, {} journal lines, {} not yet published: {} differences",
+        audit.merchants,
+        audit.holds,
+        audit.journal_lines,
+        audit.unpublished,
+        audit.differences.len()
+    ));
+    if audit.differences.is_empty() {
+        return Ok(());
+    }
+    bail!("the journal and the tables do not agree")
 }

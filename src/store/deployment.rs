@@ -74,6 +74,21 @@ impl Store {
         Ok((newest, taken))
     }
 
+    /// The server's durability settings that are off.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn unsafe_settings(&self) -> Result<Vec<String>, StoreError> {
+        sqlx::query_scalar!(
+            r#"SELECT name AS "name!" FROM pg_settings
+               WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit')
+                 AND setting = 'off' ORDER BY name"#
+        )
+        .fetch_all(&self.pool)
+        .await
+        .map_err(failed("tell its settings"))
+    }
+
     /// Brings the schema up to date.
     ///
     /// # Errors
