@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::cli::{Cli, Command, ExplainArgs, Role, TopicsArgs};
+use crate::cli::{Cli, Command, Role, TopicsArgs};
 use crate::clock::Clock;
 use crate::config::{self, Config, ConfigErrors};
 use crate::kafka::{Admin, TopicSpec};
@@ -33,7 +33,7 @@ pub async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Migrate => migrate(&config).await,
         Command::Topics(args) => topics(&config, &args).await,
         Command::Check => check(&config).await,
-        Command::Explain(args) => explain(&config, &args).await,
+        Command::Explain(_) => bail!("explain is not in this build"),
         Command::Audit => audit(&config).await,
         Command::Demo(_) => bail!("the demo is not in this build"),
     }
@@ -75,14 +75,21 @@ async fn migrate(config: &Config) -> anyhow::Result<()> {
     let store = service::connect(config, Clock::Database).await?;
     store.migrate().await?;
     let (_, taken) = store.schema_version().await?;
-    say(&format!("the schema is at version {}", taken.unwrap_or_default()));
+    say(&format!(
+        "the schema is at version {}",
+        taken.unwrap_or_default()
+    ));
     Ok(())
 }
 
 async fn topics(config: &Config, args: &TopicsArgs) -> anyhow::Result<()> {
     let admin = open_admin(config)?;
     let missing = service::missing_topics(&admin, config).await?;
-    let names = config.topics.inputs().into_iter().chain(config.topics.outputs());
+    let names = config
+        .topics
+        .inputs()
+        .into_iter()
+        .chain(config.topics.outputs());
     let specs: Vec<TopicSpec> = missing
         .iter()
         .map(|name| TopicSpec {
@@ -100,7 +107,10 @@ async fn topics(config: &Config, args: &TopicsArgs) -> anyhow::Result<()> {
         .await?
         .context("the broker would not create the topics")?;
     for name in created {
-        say(&format!("{name}: created with {} partitions", args.partitions));
+        say(&format!(
+            "{name}: created with {} partitions",
+            args.partitions
+        ));
     }
     Ok(())
 }
@@ -121,7 +131,10 @@ async fn check(config: &Config) -> anyhow::Result<()> {
             say(&format!("wrong  {what}: {error:#}"));
         }
     };
-    tell("settings", service::kafka_settings(config).check().map_err(Into::into));
+    tell(
+        "settings",
+        service::kafka_settings(config).check().map_err(Into::into),
+    );
     match service::connect(config, Clock::Database).await {
         Ok(store) => {
             tell("database", Ok(()));
@@ -136,7 +149,10 @@ async fn check(config: &Config) -> anyhow::Result<()> {
         Err(error) => tell("database", Err(error)),
     }
     match open_admin(config) {
-        Ok(admin) => tell("broker and topics", service::check_topics(&admin, config).await),
+        Ok(admin) => tell(
+            "broker and topics",
+            service::check_topics(&admin, config).await,
+        ),
         Err(error) => tell("broker", Err(error)),
     }
     if wrong > 0 {
@@ -150,7 +166,10 @@ async fn durable(store: &crate::store::Store) -> anyhow::Result<()> {
     if off.is_empty() {
         return Ok(());
     }
-    bail!("{} must be on: without it a crash of Postgres loses decisions that were published", off.join(", "))
+    bail!(
+        "{} must be on: without it a crash of Postgres loses decisions that were published",
+        off.join(", ")
+    )
 }
 
 async fn halted(store: &crate::store::Store) -> anyhow::Result<()> {
@@ -158,7 +177,12 @@ async fn halted(store: &crate::store::Store) -> anyhow::Result<()> {
         .all_positions()
         .await?
         .into_iter()
-        .filter_map(|((topic, partition), position)| Some(format!("{topic}/{partition} is halted: {}", position.halted?)))
+        .filter_map(|((topic, partition), position)| {
+            Some(format!(
+                "{topic}/{partition} is halted: {}",
+                position.halted?
+            ))
+        })
         .collect();
     if halted.is_empty() {
         return Ok(());

@@ -74,7 +74,7 @@ async fn the_server_tells_how_the_process_is_until_it_is_stopped() {
     );
 
     telemetry::events("order.completed.v1", Outcome::Applied, 3);
-    telemetry::gate(Duration::from_millis(1500), false);
+    telemetry::gate(false, Some(Duration::from_millis(1500)));
     telemetry::ingest_batch(Duration::from_millis(30));
     let (_, text) = get(port, "/metrics").await;
     for line in [

@@ -1,6 +1,8 @@
 //! Where PostgreSQL's programs come from: an installation of this machine, else an archive that is
-//! downloaded once. Guarantees: what is returned can be run by the user that the server will run
-//! as, and two processes that download at once both end with a whole copy.
+//! downloaded once.
+//!
+//! Guarantees: what is returned can be run by the user that the server will run as, and two
+//! processes that download at once both end with a whole copy.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

@@ -1,6 +1,8 @@
-//! The demo's stand-in for a broker: librdkafka's in-process mock. Guarantees what a demo needs
-//! (topics, groups, idempotent writes, other clients may connect), and no more: it has no
-//! transactions, keeps records in memory (5 MiB or 100,000 a partition) and proves nothing.
+//! The demo's stand-in for a broker: librdkafka's in-process mock.
+//!
+//! Guarantees what a demo needs (topics, groups, idempotent writes, other clients may connect), and
+//! no more: it has no transactions, keeps records in memory (5 MiB or 100,000 a partition) and
+//! proves nothing.
 
 use std::sync::mpsc;
 use std::thread::JoinHandle;
@@ -92,7 +94,8 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
-    use crate::kafka::{Input, KafkaSettings, Limits, OutRecord, OutputProducer, Polled, Record};
+    use crate::kafka::{Input, KafkaSettings, Limits, OutRecord, OutputProducer, Polled};
+    use crate::message::Record;
 
     const LIMITS: Limits = Limits {
         max_records: 10,
@@ -105,7 +108,7 @@ mod tests {
     fn read_until(input: &mut Input, payload: &[u8]) -> Vec<Record> {
         let until = Instant::now() + Duration::from_secs(30);
         let mut read: Vec<Record> = Vec::new();
-        while read.last().and_then(|record| record.payload.as_deref()) != Some(payload) {
+        while read.last().and_then(|record| record.value.as_deref()) != Some(payload) {
             assert!(Instant::now() < until, "not read");
             match input.poll_batch(&LIMITS).unwrap() {
                 Polled::Records(records) => read.extend(records),

@@ -1,5 +1,7 @@
-//! Servers run as child processes. Guarantees: they end, and their scratch folder goes, when the
-//! process that started them ends, however it ends (`kill -9` included).
+//! Servers run as child processes.
+//!
+//! Guarantees: they end, and their scratch folder goes, when the process that started them ends,
+//! however it ends (`kill -9` included).
 //!
 //! A shell waits at the other end of a pipe. Only this process holds the writing end, so the shell
 //! reads its end when this process is gone. (The kernel's parent-death signal would fire when the

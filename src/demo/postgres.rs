@@ -1,6 +1,7 @@
-//! A PostgreSQL server of one's own, for the demo and the tests. Guarantees: durable settings
-//! unless told otherwise, reachable from this machine only and by password, gone without a trace
-//! when dropped or when this process ends.
+//! A PostgreSQL server of one's own, for the demo and the tests.
+//!
+//! Guarantees: durable settings unless told otherwise, reachable from this machine only and by
+//! password, gone without a trace when dropped or when this process ends.
 
 use std::fmt;
 use std::fs;

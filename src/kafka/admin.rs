@@ -1,6 +1,8 @@
 //! Questions to the brokers: ends and beginnings of partitions, how many a topic has, and making
-//! topics. Guarantees: ends are high watermarks (what is written, committed or not), so nothing
-//! that an upstream transaction still holds open is mistaken for read.
+//! topics.
+//!
+//! Guarantees: ends are high watermarks (what is written, committed or not), so nothing that an
+//! upstream transaction still holds open is mistaken for read.
 
 use std::collections::HashMap;
 use std::sync::Arc;

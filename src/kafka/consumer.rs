@@ -1,6 +1,8 @@
-//! The input consumer: one group member on its caller's thread. Guarantees: nothing is assigned or
-//! given up behind the caller's back, no offset is committed or reset by itself, records that came
-//! before a rebalance are returned before it, and closing takes no longer than its deadline.
+//! The input consumer: one group member on its caller's thread.
+//!
+//! Guarantees: nothing is assigned or given up behind the caller's back, no offset is committed or
+//! reset by itself, records that came before a rebalance are returned before it, and closing takes
+//! no longer than its deadline.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};

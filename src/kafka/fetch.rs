@@ -1,4 +1,5 @@
 //! Records as owned values, and the loop that collects a batch of them from a consumer.
+//!
 //! Guarantees: no input bytes panic the process, and a batch is bounded in count, bytes and time.
 
 use std::collections::HashMap;
@@ -14,12 +15,8 @@ use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::topic_partition_list::Offset;
 
 use super::{Error, Partition};
-use crate::message::Record;
+use crate::message::{Record, UNREADABLE_HEADER};
 use crate::rules::time::Instant as At;
-
-/// The name given to a header whose own name is not UTF-8: a reason to refuse the record, since its
-/// kind may hide there.
-pub const UNREADABLE_HEADER: &str = "\u{fffd}";
 
 /// How much one batch may hold, and how long it may take to fill.
 #[derive(Debug, Clone, Copy)]

@@ -18,7 +18,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 pub use admin::{Admin, TopicSpec};
 pub use consumer::{Input, Polled};
-pub use fetch::{Limits, UNREADABLE_HEADER};
+pub use fetch::Limits;
 pub use producer::{OutRecord, OutputProducer, Sent};
 pub use readback::ReadBack;
 pub use settings::KafkaSettings;

@@ -1,4 +1,5 @@
 //! The output producer: one atomic batch per transaction, fenced by its transactional id.
+//!
 //! Guarantees: Ok means that every record of the batch was acknowledged and the transaction ended.
 //! It does not mean that readers see it (librdkafka has no KIP-890): only reading back tells.
 
@@ -115,7 +116,10 @@ impl OutputProducer {
             self.enqueue(record)?;
             count += 1;
         }
-        self.producer.flush(Timeout::Never)?;
+        // Not `flush`: rdkafka's looks once in 100 ms only. Ends, because messages time out.
+        while self.producer.in_flight_count() > 0 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         let ending = Instant::now();
         if self.transactional {
             self.producer.commit_transaction(Timeout::Never)?;

@@ -1,6 +1,7 @@
-//! Reads topics back at chosen offsets, outside of any group. Guarantees: only committed records
-//! are returned, each once, in order per partition, from the offset that the caller named; nothing
-//! is committed or reset.
+//! Reads topics back at chosen offsets, outside of any group.
+//!
+//! Guarantees: only committed records are returned, each once, in order per partition, from the
+//! offset that the caller named; nothing is committed or reset.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};

@@ -1,6 +1,8 @@
-//! Client configurations. Guarantees: a user's librdkafka property can tune and secure a client,
-//! but not change what the promises rest on; whoever tries is told which key and why. Values are
-//! never printed, they may be secrets.
+//! Client configurations.
+//!
+//! Guarantees: a user's librdkafka property can tune and secure a client, but not change what the
+//! promises rest on; whoever tries is told which key and why. Values are never printed, they may be
+//! secrets.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -188,7 +190,7 @@ impl KafkaSettings {
             &mut config,
             &[
                 ("compression.type", "lz4"),
-                ("linger.ms", "5"),
+                ("linger.ms", "2"),
                 ("queue.buffering.max.kbytes", "32768"),
                 // A call that hangs longer than this is given up, and the producer with it.
                 ("socket.timeout.ms", "10000"),

@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use super::fields::Fields;
 use super::hints::Hints;
 use super::rejection::{Fault, Reason, Rejection};
-use super::{Record, agreement, calendar, content, envelope, order, payout};
+use super::{Record, UNREADABLE_HEADER, agreement, calendar, content, envelope, order, payout};
 use crate::rules::fact::{ContentHash, Fact, FactKind, OrderEvent};
 use crate::rules::time::Instant;
 
@@ -144,6 +144,13 @@ fn read(
     if value.len() > limits.max_bytes {
         let what = format!("{} bytes, allowed are {}", value.len(), limits.max_bytes);
         return Err(Fault::new(Reason::TooLarge, what));
+    }
+    if record
+        .headers
+        .iter()
+        .any(|(name, _)| name == UNREADABLE_HEADER)
+    {
+        return Err(Fault::new(Reason::Text, "a header's name is not UTF-8"));
     }
     let envelope = envelope::open(record, value, default_type)?;
     let name = envelope.type_name.as_ref();

@@ -26,6 +26,10 @@ use crate::rules::time::Instant;
 
 pub use rejection::{About, Reason, Rejection};
 
+/// The name given to a header whose own name is not UTF-8: a reason to refuse the record, since what
+/// it is may hide there.
+pub const UNREADABLE_HEADER: &str = "\u{fffd}";
+
 /// One consumed Kafka record, owned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {

@@ -4,9 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use holdback::kafka::{
-    Admin, Error, Input, Limits, OutRecord, OutputProducer, Polled, ReadBack, Record,
-};
+use holdback::kafka::{Admin, Error, Input, Limits, OutRecord, OutputProducer, Polled, ReadBack};
+use holdback::message::Record;
 use rdkafka::config::ClientConfig;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 use sqlx::{Connection, PgConnection};
@@ -46,9 +45,9 @@ fn poll_until(
             Ok(Polled::Records(batch)) => records.extend(batch),
             Ok(Polled::Assigned(partitions)) => {
                 let starts: Vec<_> = partitions.into_iter().map(|key| (key, from)).collect();
-                input.assign_at(&starts).unwrap();
+                input.assign_at(&starts).expect("an assignment");
             }
-            Ok(Polled::Revoked) => input.unassign().unwrap(),
+            Ok(Polled::Revoked) => input.unassign().expect("unassigned"),
             Err(Error::Retry(_)) => {}
             Err(error) => panic!("{error}"),
         }
@@ -61,9 +60,9 @@ fn foreign_transaction(brokers: &str, id: &str) -> ThreadedProducer<DefaultProdu
         .set("bootstrap.servers", brokers)
         .set("transactional.id", id)
         .create()
-        .unwrap();
-    producer.init_transactions(PATIENCE).unwrap();
-    producer.begin_transaction().unwrap();
+        .expect("a producer");
+    producer.init_transactions(PATIENCE).expect("initialized");
+    producer.begin_transaction().expect("begun");
     producer
 }
 
@@ -94,6 +93,8 @@ async fn a_batch_is_read_back_whole_by_own_and_foreign_readers() {
     let foreign = bed.read_all("holdback-events");
     let seen: Vec<&str> = foreign.iter().filter_map(|r| r.key.as_deref()).collect();
     assert_eq!(seen, keys);
+    assert_eq!(foreign[7].headers["ce_id"], "1");
+    assert_eq!(foreign[7].json(), serde_json::json!({}));
 
     let partition = (Arc::from(topic), 0);
     let admin = Admin::open(&bed.settings(), PATIENCE).unwrap();
@@ -103,7 +104,8 @@ async fn a_batch_is_read_back_whole_by_own_and_foreign_readers() {
     assert!(reader.read_until(&ends, PATIENCE, |r| own.push(r)).unwrap());
     assert_eq!(own.len(), 500);
     assert_eq!(own[7].key.as_deref(), Some(b"M-7".as_slice()));
-    assert_eq!(own[7].timestamp_ms, Some(1_780_000_000_000));
+    let millis = own[7].timestamp.map(|at| at.timestamp().as_millisecond());
+    assert_eq!(millis, Some(1_780_000_000_000));
     assert_eq!(
         own[7].headers,
         [

@@ -1,5 +1,6 @@
-//! What one test works in: a database and topics of its own. Guarantees that no two tests, and no
-//! two runs, see each other's.
+//! What one test works in: a database and topics of its own.
+//!
+//! Guarantees that no two tests, and no two runs, see each other's.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Mutex, PoisonError};

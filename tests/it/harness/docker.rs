@@ -1,5 +1,6 @@
-//! Kafka and PostgreSQL as containers, where a Docker engine answers. Guarantees that the containers
-//! are removed when the test run ends, however it ends.
+//! Kafka and PostgreSQL as containers, where a Docker engine answers.
+//!
+//! Guarantees that the containers are removed when the test run ends, however it ends.
 
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
-//! Apache Kafka as a local process, one KRaft node from the jars that Maven fetches once. Guarantees
-//! a broker that answers, on a port of its own, which ends with the test run.
+//! Apache Kafka as a local process, one `KRaft` node from the jars that Maven fetches once.
+//!
+//! Guarantees a broker that answers, on a port of its own, which ends with the test run.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,8 @@
 //! Real Kafka and real PostgreSQL for the tests, started once per run. In this order: servers named
-//! by the environment, containers, local processes. Guarantees: says on stderr what it waits for,
-//! names all three ways when none works, and leaves nothing running.
+//! by the environment, containers, local processes.
+//!
+//! Guarantees: says on stderr what it waits for, names all three ways when none works, and leaves
+//! nothing running.
 
 mod bed;
 mod docker;
@@ -13,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use holdback::demo::postgres::{LocalPostgres, PostgresOptions};
 
-pub use bed::{Message, Seen, TestBed, settings};
+pub use bed::{Message, TestBed};
 pub use kafka::LocalKafka;
 
 /// Where the servers of this run are, and what keeps them running.
