@@ -11,10 +11,10 @@ const REQUIRED: [(&str, &str); 2] = [
 ];
 
 fn load(file: Option<&str>, variables: &[(&str, &str)]) -> Result<Config, Vec<String>> {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a folder");
     let path: Option<PathBuf> = file.map(|text| {
         let path = folder.path().join("holdback.toml");
-        std::fs::write(&path, text).unwrap();
+        std::fs::write(&path, text).expect("a file");
         path
     });
     let env = variables
