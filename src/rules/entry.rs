@@ -1,4 +1,5 @@
 //! Journal entries: the events of the contract's section 9 with the transfers that they stand for.
+//!
 //! One entry carries at most one transfer. The envelope (`merchant_id`, `occurred_at`, `sequence`,
 //! `previous`) is added when the journal is written.
 //!

@@ -9,6 +9,8 @@ pub mod agreement;
 pub mod calendar;
 pub mod decide;
 pub mod entry;
+pub mod explain;
+mod explain_text;
 pub mod fact;
 pub mod hold;
 pub mod ids;

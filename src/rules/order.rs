@@ -257,7 +257,7 @@ impl Order {
             (Some(closing), _) => {
                 let expected = closing.value.refund_expected;
                 let charged = named.max(dispute.lost_chargeback(sale));
-                Some(expected.map_or(Amount::zero(sale.currency), |it| less(it, charged)))
+                Some(less(expected.unwrap_or(charged), charged))
             }
         }
     }

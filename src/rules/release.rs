@@ -285,7 +285,7 @@ pub fn limit_reached(claim: &mut Claim, now: Instant) -> Entry {
         .duration_since(limit_at.timestamp())
         .as_hours();
     let day = hours / i64::from(DAY_HOURS);
-    claim.say(event, None, format!("limit:{day}"))
+    claim.say(event, None, format!("limit:{limit_at}:{day}"))
 }
 
 /// Moves a portion to the next settlement date because the settlement is under its minimum.
@@ -303,10 +303,14 @@ pub fn carry_over(claim: &mut Claim, portion: &Portion, calendars: &Calendars) -
     if next.0 > due.eligible_at.plus_hours(hours)? {
         return None;
     }
+    // What lay on that date until now: it only shrinks, so that no two moves have one cause.
+    let parts = claim.hold.parts().into_iter();
+    let there = parts.filter(|part| part.dates.is_some_and(|it| it.release_at == due.release_at));
+    let there: Vec<String> = there.map(|part| part.amount.to_string()).collect();
+    let cause = format!("settlement:{}:{}", due.settlement_on, there.join("+"));
     let moved = claim.hold.carry(portion.amount, due.release_at, next)?;
     let reason = RescheduleReason::SettlementMinimum;
     let event = claim.hold.rescheduled(portion.amount, Some(moved), reason);
-    let cause = format!("settlement:{}", due.settlement_on);
     Some(claim.say(Event::HoldRescheduled(event), None, cause))
 }
 

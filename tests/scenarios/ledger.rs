@@ -41,7 +41,7 @@ pub struct Ledger {
 impl Ledger {
     pub fn zone(&self) -> String {
         let last = self.agreements.last();
-        last.map_or(ZONE.to_owned(), |it| it.time_zone.clone())
+        last.map_or_else(|| ZONE.to_owned(), |it| it.time_zone.clone())
     }
 
     pub fn order(&self) -> Option<&Order> {

@@ -45,7 +45,8 @@ pub fn check(ledger: &Ledger, phrases: &[&str]) -> Result<(), String> {
     for (hold, _) in named.iter().filter(|(_, sum)| *sum == "held") {
         let said = |sum: &str| named.iter().any(|(of, it)| *it == sum && same(*of, *hold));
         for sum in SUMS.iter().filter(|sum| !said(sum)) {
-            if !total(ledger, *hold, sum).is_zero() && !(hold.is_some() && *sum == "owes") {
+            let of_the_order = *sum == "owes" && hold.is_some();
+            if !of_the_order && !total(ledger, *hold, sum).is_zero() {
                 let actual = describe(ledger, *hold);
                 return Err(format!("expected no sum `{sum}`, actually {actual}"));
             }
@@ -108,7 +109,7 @@ fn describe(ledger: &Ledger, hold: Option<&Hold>) -> String {
         words.push(format!(
             "{}: {}",
             hold.term,
-            dates.unwrap_or("no date".to_owned())
+            dates.as_deref().unwrap_or("no date")
         ));
         for tail in &hold.tails {
             words.push(format!(
@@ -198,33 +199,6 @@ fn single(ledger: &Ledger, hold: Option<&Hold>, words: &[&str]) -> Result<(), St
             let actual = order.map(|it| agreement_of(it)).unwrap_or_default();
             holds_true(actual == *agreement, &actual)
         }
-        ["goes", reason] => {
-            let reasons: Vec<String> = ledger
-                .step
-                .iter()
-                .filter_map(|entry| match &entry.event {
-                    Event::ReleaseIssued(it) => Some(format!("{:?}", it.reason).to_lowercase()),
-                    _ => None,
-                })
-                .collect();
-            let same = !reasons.is_empty() && reasons.iter().all(|it| it == reason);
-            holds_true(same, &format!("{reasons:?}"))
-        }
-        ["waits", obstacle] => {
-            let term = first()?.term.to_string();
-            let judged = ledger.judged.get(&(ledger.about.clone(), term));
-            let first = judged.and_then(|it| it.obstacles.first());
-            let name = first.map(|it| match it {
-                Obstacle::NotYet(_) => "NotYet".to_owned(),
-                other => format!("{other:?}"),
-            });
-            holds_true(name.as_deref() == Some(obstacle), &format!("{name:?}"))
-        }
-        ["wakes", when] => {
-            let term = first()?.term.to_string();
-            let judged = ledger.judged.get(&(ledger.about.clone(), term));
-            is(judged.and_then(|it| it.wake_at), when)
-        }
         ["nothing"] => holds_true(ledger.step.is_empty(), &events(ledger)),
         ["event", name, rest @ ..] => {
             let wanted = rest
@@ -239,7 +213,42 @@ fn single(ledger: &Ledger, hold: Option<&Hold>, words: &[&str]) -> Result<(), St
             holds_true(found == wanted, &events(ledger))
         }
         ["sources", sources @ ..] => sources_are(ledger, &sources.join(" ")),
+        ["goes" | "waits" | "wakes", _] => judged(ledger, first()?, words),
         other => outcome(ledger, other),
+    }
+}
+
+/// What the release loop made of a hold.
+fn judged(ledger: &Ledger, hold: &Hold, words: &[&str]) -> Result<(), String> {
+    let key = (ledger.about.clone(), hold.term.to_string());
+    let judged = ledger.judged.get(&key);
+    match words {
+        ["goes", reason] => {
+            let reasons: Vec<String> = ledger
+                .step
+                .iter()
+                .filter_map(|entry| match &entry.event {
+                    Event::ReleaseIssued(it) => Some(format!("{:?}", it.reason).to_lowercase()),
+                    _ => None,
+                })
+                .collect();
+            let same = !reasons.is_empty() && reasons.iter().all(|it| it == reason);
+            holds_true(same, &format!("{reasons:?}"))
+        }
+        ["waits", obstacle] => {
+            let first = judged.and_then(|it| it.obstacles.first());
+            let name = first.map(|it| match it {
+                Obstacle::NotYet(_) => "NotYet".to_owned(),
+                other => format!("{other:?}"),
+            });
+            holds_true(name.as_deref() == Some(obstacle), &format!("{name:?}"))
+        }
+        ["wakes", when] => {
+            let expected = instant(when, &ledger.zone(), "00:00")?;
+            let actual = judged.and_then(|it| it.wake_at);
+            holds_true(actual == Some(expected), &format!("{actual:?}"))
+        }
+        other => Err(format!("`{}` can't be expected", other.join(" "))),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::super::entry::{Event, HoldBlocked, HoldUnblocked, RescheduleReason};
 use super::super::fact::{ContentHash, DisputeClosed, DisputeOpened, DisputeUpdated};
-use super::super::hold::Kept;
+use super::super::hold::{Dates, Kept};
 use super::super::ids::DisputeId;
 use super::super::money::{Amount, less};
 use super::super::order::{Block, BlockKind, Closing, Dispute, Noted, Order};
@@ -107,9 +107,34 @@ pub(super) fn update(
     let cleared_at = dispute.cleared_at().map_or(at, |closed| closed.max(at));
     if dispute.closed.is_some() {
         charge::dispute(step, terms, &it.dispute, it.at)?;
+        narrow(step, terms);
     }
     renew(step, terms, &before, Some(by), Some(cleared_at));
     Ok(())
+}
+
+/// A closed dispute may turn out to have been about a part only: then its closing was no clearing
+/// of the whole. Only where the settlement stays the same, so that nothing goes earlier.
+fn narrow(step: &mut Step<'_>, terms: &Terms) {
+    let cleared_at = step.order.whole_cleared_at();
+    for position in 0..step.order.holds.len() {
+        let hold = &step.order.holds[position];
+        let Some((old, anchor_at)) = hold.dates.zip(hold.anchor_at) else {
+            continue;
+        };
+        let term = &terms.agreement.terms[usize::from(hold.term_no)];
+        let calendars = step.world.calendars;
+        let new = settlement::dates(&terms.agreement, term, anchor_at, cleared_at, calendars);
+        let same = |new: &Dates| new.release_at == old.release_at && *new != old;
+        if let Some(new) = new.filter(same) {
+            let hold = &mut step.order.holds[position];
+            hold.dates = Some(new);
+            let own = hold.own();
+            if !own.is_zero() {
+                step.say_moved(position, (own, Some(new)), RescheduleReason::Unblocked);
+            }
+        }
+    }
 }
 
 pub(super) fn close(
@@ -178,7 +203,7 @@ pub(super) fn renew(
             if dates.is_none() {
                 step.alarms.push("calendar_missing");
             }
-            if !amount.is_zero() {
+            if !amount.is_zero() && !step.has_moved(position) {
                 step.say_moved(position, (amount, dates), RescheduleReason::Unblocked);
             }
         }

@@ -113,33 +113,44 @@ pub(super) fn dispute(
     Ok(())
 }
 
-/// What the refunds and lost chargebacks of an order charge its merchant in all: their debt up to
-/// the order's amount, less returned fees, at most the held share when the free part is outside;
-/// beyond the order's amount, all of it.
+/// What the refunds and lost chargebacks of an order charge its merchant in all: for their debt up
+/// to the order's amount see [`covered`]; beyond it, all of it.
 fn charged(order: &Order, terms: &Terms) -> Result<Amount, MoneyError> {
-    let sale = &terms.sale;
-    let debt = order.debt(sale)?;
-    let covered = debt.min(sale.amount);
-    let mut charged = covered;
-    if terms.agreement.refund.fees == RefundFees::Returned {
-        charged = less(charged, sale.fees.proportion(covered, sale.amount)?);
-    }
-    if terms.agreement.refund.free == Free::Outside {
-        let share = original(order, sale)?.proportion(covered, sale.amount)?;
-        charged = charged.min(share);
-    }
-    charged.plus(less(debt, covered))
+    let debt = order.debt(&terms.sale)?;
+    let within = debt.min(terms.sale.amount);
+    covered(order, terms, within)?.plus(less(debt, within))
 }
 
-/// What each hold should have given by now when refunds are paid proportionally.
+/// What a debt within the order's amount charges: less returned fees, at most the held share when
+/// the free part is outside. It never falls when the debt grows.
+fn covered(order: &Order, terms: &Terms, debt: Amount) -> Result<Amount, MoneyError> {
+    let sale = &terms.sale;
+    let mut charged = debt;
+    if terms.agreement.refund.fees == RefundFees::Returned {
+        charged = less(charged, sale.fees.proportion(debt, sale.amount)?);
+    }
+    if terms.agreement.refund.free == Free::Outside {
+        let share = original(order, sale)?.proportion(debt, sale.amount)?;
+        charged = charged.min(share);
+    }
+    Ok(charged)
+}
+
+/// What each hold should have given by now when refunds are paid proportionally. With returned
+/// fees the proportion is that of what is charged, so that no source ever falls when the debt
+/// grows: rounding fees and holds apart would make a cent depend on the order of arrival.
 pub(super) fn shares(order: &Order, terms: &Terms) -> Result<Vec<Amount>, MoneyError> {
     let sale = &terms.sale;
-    let covered = order.debt(sale)?.min(sale.amount);
-    let together = original(order, sale)?.proportion(covered, sale.amount)?;
+    let debt = order.debt(sale)?.min(sale.amount);
+    let original = original(order, sale)?;
+    let together = if original.is_zero() {
+        original
+    } else {
+        let whole = covered(order, terms, sale.amount)?;
+        original.proportion(covered(order, terms, debt)?, whole)?
+    };
     let weights: Vec<Amount> = order.holds.iter().map(|hold| hold.original).collect();
-    together
-        .min(charged(order, terms)?)
-        .split_steadily(&weights)
+    together.split_steadily(&weights)
 }
 
 fn original(order: &Order, sale: &Completed) -> Result<Amount, MoneyError> {

@@ -313,6 +313,14 @@ impl<'a> Step<'a> {
         });
     }
 
+    /// Whether this fact has already moved dates of the hold: one event says it.
+    fn has_moved(&self, position: usize) -> bool {
+        let id = self.order.holds[position].id;
+        self.entries
+            .iter()
+            .any(|entry| entry.hold == Some(id) && matches!(entry.event, Event::HoldRescheduled(_)))
+    }
+
     /// Says that the dates of a hold, or of a part of it, moved.
     fn say_moved(
         &mut self,

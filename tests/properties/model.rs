@@ -1,0 +1,254 @@
+//! An order under way with its journal, and an independent model of its net position.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use holdback::rules::agreement::{Agreement, Free, RefundFees};
+use holdback::rules::calendar::Calendars;
+use holdback::rules::decide::{self, Verdict, World};
+use holdback::rules::entry::{Account, Entry};
+use holdback::rules::fact::{DisputeKind, DisputeOutcome, OrderEvent, OrderFact};
+use holdback::rules::ids::{MerchantId, OrderId};
+use holdback::rules::order::Order;
+use holdback::rules::release::{self, Claim, Clock};
+use holdback::rules::time::Instant;
+use rust_decimal::Decimal;
+
+use super::cases::{Case, DAY, at, cny, units};
+
+/// An order under way, with its journal.
+pub struct Run {
+    pub agreements: Vec<Arc<Agreement>>,
+    pub order: Order,
+    pub journal: Vec<Entry>,
+}
+
+impl Run {
+    pub fn new(case: &Case) -> Self {
+        let merchant = MerchantId::parse("M").unwrap();
+        Self {
+            agreements: vec![case.agreement.clone()],
+            order: Order::stub(merchant, OrderId::parse("O").unwrap()),
+            journal: Vec::new(),
+        }
+    }
+
+    pub fn all(case: &Case, facts: &[OrderFact]) -> Self {
+        let mut run = Self::new(case);
+        for fact in facts {
+            run.apply(fact);
+        }
+        run
+    }
+
+    pub fn apply(&mut self, fact: &OrderFact) -> Verdict {
+        let calendars = Calendars::default();
+        let world = World {
+            agreements: &self.agreements,
+            calendars: &calendars,
+            now: at(0),
+        };
+        let outcome = decide::apply(&mut self.order, fact.clone(), world).unwrap();
+        assert!(outcome.refused.is_empty(), "{:?}", outcome.refused);
+        self.journal.extend(outcome.entries);
+        outcome.verdict
+    }
+
+    /// Looks at every hold at that moment, with an open gate; answers what went.
+    pub fn release(&mut self, now: Instant) -> i64 {
+        let clock = Clock {
+            now,
+            gate: Some(now),
+            not_before: at(-1000 * DAY),
+        };
+        let mut disputes = self.order.disputes.iter();
+        let disputed = disputes.any(|it| it.amount.is_none() && it.closed.is_none());
+        let mut went = 0;
+        let Some(agreement) = self.order.agreement.clone() else {
+            return 0;
+        };
+        for hold in &mut self.order.holds {
+            let mut claim = Claim {
+                merchant: self.order.merchant.clone(),
+                order: self.order.id.clone(),
+                currency: cny(),
+                agreement: agreement.clone(),
+                hold: hold.clone(),
+                traceparent: None,
+            };
+            let judgement = release::judge(&claim, clock);
+            for portion in &judgement.portions {
+                let due = portion.dates.expect("what is due has dates");
+                assert!(due.release_at <= now, "released before {due:?}");
+                assert!(due.eligible_at <= due.release_at, "{due:?}");
+                assert!(portion.amount <= hold.free(), "released while blocked");
+                assert!(!disputed, "released while the whole order is disputed");
+                let term = &agreement.terms[usize::from(hold.term_no)];
+                let earliest = at(i64::from(term.days) * DAY);
+                assert!(earliest <= now, "released within {} days", term.days);
+                went += units(portion.amount);
+                self.journal
+                    .push(release::issue(&mut claim, portion, None, now));
+            }
+            if judgement.limit_alert {
+                self.journal.push(release::limit_reached(&mut claim, now));
+            }
+            assert_eq!(judgement.wake_at.is_none(), claim.hold.left.is_zero());
+            *hold = claim.hold;
+        }
+        went
+    }
+
+    pub fn balance(&self, account: Account) -> i64 {
+        let transfers = self.journal.iter().filter_map(|entry| entry.transfer);
+        transfers.fold(0, |sum, it| {
+            let credit = if it.credit == account {
+                units(it.amount)
+            } else {
+                0
+            };
+            let debit = if it.debit == account {
+                units(it.amount)
+            } else {
+                0
+            };
+            sum + credit - debit
+        })
+    }
+
+    /// Held + payable − owed; what is owed stands as a debit in its account.
+    pub fn net(&self) -> i64 {
+        [Account::Held, Account::Payable, Account::Receivable]
+            .map(|account| self.balance(account))
+            .iter()
+            .sum()
+    }
+
+    pub fn check(&self) {
+        let holds = &self.order.holds;
+        for hold in holds {
+            assert!(hold.check(), "{hold:?}");
+        }
+        let left: i64 = holds.iter().map(|hold| units(hold.left)).sum();
+        assert_eq!(self.balance(Account::Held), left, "held is what is left");
+        let released: i64 = holds.iter().map(|hold| units(hold.released)).sum();
+        assert_eq!(
+            self.balance(Account::Payable),
+            released,
+            "payable is what was released"
+        );
+        let owed: i64 = self.order.receivables.iter().map(|it| units(it.left)).sum();
+        assert_eq!(
+            self.balance(Account::Receivable),
+            -owed,
+            "what is owed is booked"
+        );
+        let mut ids = HashSet::new();
+        for entry in &self.journal {
+            let new = ids.insert(entry.event_id(&self.order.merchant));
+            assert!(new, "one id for two events: {entry:?}");
+        }
+    }
+}
+
+/// The model: what an order's merchant should have of it, in cents, from the facts alone.
+/// `released` is what went before a cancellation could reverse it.
+pub fn model(case: &Case, released: i64) -> i64 {
+    let mut terms: Vec<i64> = Vec::new();
+    let mut room = case.amount - case.fees;
+    for term in &case.agreement.terms {
+        let share = (case.amount * i64::from(term.rate_bps) * 2 + 10_000) / 20_000;
+        terms.push(share.min(room));
+        room -= share.min(room);
+    }
+    let original: i64 = terms.iter().sum();
+    let (debt, cancelled) = debt(case);
+    let half_up = |whole: i64, part: i64, of: i64| (whole * part * 2 + of) / (of * 2);
+    let covered = debt.min(case.amount);
+    let mut charged = covered;
+    if case.agreement.refund.fees == RefundFees::Returned {
+        charged -= half_up(case.fees, covered, case.amount);
+    }
+    if case.agreement.refund.free == Free::Outside {
+        charged = charged.min(half_up(original, covered, case.amount));
+    }
+    charged += debt - covered;
+    if cancelled {
+        released - (charged - (original - released)).max(0)
+    } else {
+        original - charged
+    }
+}
+
+/// What refunds and lost chargebacks claim together, and whether the order is cancelled.
+fn debt(case: &Case) -> (i64, bool) {
+    let mut named: BTreeMap<Option<String>, i64> = BTreeMap::new();
+    let mut kinds: BTreeMap<String, (u64, DisputeKind)> = BTreeMap::new();
+    let mut amounts: BTreeMap<String, (u64, Option<i64>)> = BTreeMap::new();
+    let mut lost: HashSet<String> = HashSet::new();
+    let mut opened: HashSet<String> = HashSet::new();
+    let mut cancelled = false;
+    let in_cents = |it: Decimal| {
+        i64::try_from((it * Decimal::ONE_HUNDRED).mantissa()).unwrap()
+            / 10_i64.pow((it * Decimal::ONE_HUNDRED).scale())
+    };
+    for fact in &case.facts {
+        match &fact.what {
+            OrderEvent::Refunded(it) => {
+                let dispute = it.dispute.as_ref().map(ToString::to_string);
+                *named.entry(dispute).or_default() += units(it.amount);
+            }
+            OrderEvent::DisputeOpened(it) => {
+                let id = it.dispute.to_string();
+                opened.insert(id.clone());
+                kinds.entry(id.clone()).or_insert((0, it.kind));
+                let amount = it.amount.map(in_cents);
+                amounts.entry(id).or_insert((0, amount));
+            }
+            OrderEvent::DisputeUpdated(it) => {
+                let id = it.dispute.to_string();
+                let newer = |known: Option<u64>| known.is_none_or(|known| it.version > known);
+                if let Some(kind) = it.kind
+                    && newer(kinds.get(&id).map(|known| known.0))
+                {
+                    kinds.insert(id.clone(), (it.version, kind));
+                }
+                if let Some(amount) = it.amount
+                    && newer(amounts.get(&id).map(|known| known.0))
+                {
+                    amounts.insert(id, (it.version, Some(in_cents(amount))));
+                }
+            }
+            OrderEvent::DisputeClosed(it) if it.outcome == DisputeOutcome::Lost => {
+                lost.insert(it.dispute.to_string());
+            }
+            OrderEvent::Cancelled { .. } => cancelled = true,
+            _ => {}
+        }
+    }
+    let mut debt: i64 = named.values().sum();
+    for id in lost.intersection(&opened) {
+        if kinds[id].1 == DisputeKind::Chargeback {
+            let claimed = amounts[id].1.unwrap_or(case.amount);
+            let refunded = named.get(&Some(id.clone())).copied().unwrap_or(0);
+            debt += (claimed - refunded).max(0);
+        }
+    }
+    (debt, cancelled)
+}
+
+/// Everything about the holds that arrival must not change while nothing has fallen due.
+pub fn shape(order: &Order) -> Vec<String> {
+    let holds = order.holds.iter();
+    holds
+        .map(|hold| {
+            let dates = hold.dates.filter(|_| !hold.left.is_zero());
+            let (left, blocked, tails) = (hold.left, hold.blocked, &hold.tails);
+            let anchor = hold.anchor_at;
+            format!(
+                "{} {left} {blocked} {anchor:?} {dates:?} {tails:?}",
+                hold.term
+            )
+        })
+        .collect()
+}
