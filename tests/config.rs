@@ -11,10 +11,10 @@ const REQUIRED: [(&str, &str); 2] = [
 ];
 
 fn load(file: Option<&str>, variables: &[(&str, &str)]) -> Result<Config, Vec<String>> {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a folder");
     let path: Option<PathBuf> = file.map(|text| {
         let path = folder.path().join("holdback.toml");
-        std::fs::write(&path, text).unwrap();
+        std::fs::write(&path, text).expect("a file");
         path
     });
     let env = variables
@@ -184,17 +184,17 @@ fn a_property_that_would_break_a_promise_is_refused_with_the_reason() {
     assert_eq!(
         errors,
         [
-            "HOLDBACK_KAFKA_PROPERTY_ACKS: acks can't be set: an event must be published once, and \
-             for good",
-            "HOLDBACK_KAFKA_PROPERTY_ENABLE_AUTO_COMMIT: enable.auto.commit can't be set: \
-             positions live in Postgres, moved in the transaction of their effects",
-            "HOLDBACK_KAFKA_PROPERTY_ENABLE_SSL_CERTIFICATE_VERIFICATION: \
-             enable.ssl.certificate.verification leaves the brokers' certificates unchecked; only \
-             kafka.insecure_dev allows it",
-            "HOLDBACK_KAFKA_PROPERTY_SECURITY_PROTOKOL: security.protokol is not a librdkafka \
-             property",
-            "HOLDBACK_KAFKA_PROPERTY_SESSION_TIMEOUT_MS: the value of session.timeout.ms is not \
-             one that librdkafka takes",
+            "HOLDBACK_KAFKA_PROPERTY_ACKS: Kafka property acks can't be set: it decides whether \
+             each event is in the output topics exactly once",
+            "HOLDBACK_KAFKA_PROPERTY_ENABLE_AUTO_COMMIT: Kafka property enable.auto.commit can't \
+             be set: offsets live in Postgres, in the transaction of their effects",
+            "HOLDBACK_KAFKA_PROPERTY_ENABLE_SSL_CERTIFICATE_VERIFICATION: Kafka property \
+             enable.ssl.certificate.verification = false lets anyone pose as the broker; it needs \
+             insecure_dev",
+            "HOLDBACK_KAFKA_PROPERTY_SECURITY_PROTOKOL: Kafka property security.protokol: No such \
+             configuration property: \"security.protokol\"",
+            "HOLDBACK_KAFKA_PROPERTY_SESSION_TIMEOUT_MS: Kafka property session.timeout.ms: \
+             Invalid value for configuration property \"session.timeout.ms\"",
         ]
     );
     let allowed = with(&[

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaConfRes;
 
 use super::Error;
 
@@ -96,26 +98,45 @@ const INSECURE: &[(&str, &str)] = &[
     ("ssl.endpoint.identification.algorithm", "none"),
 ];
 
+/// Refuses a property that would break a promise, that librdkafka doesn't know, or with a value that
+/// it doesn't take.
+///
+/// # Errors
+/// [`Error::Setting`] that names the key.
+pub fn check_property(key: &str, value: &str, insecure_dev: bool) -> Result<(), Error> {
+    if let Some((_, why)) = REFUSED.iter().find(|(refused, _)| *refused == key) {
+        return Err(Error::Setting(format!(
+            "Kafka property {key} can't be set: {why}"
+        )));
+    }
+    let off = INSECURE.iter().find(|(insecure, _)| *insecure == key);
+    if let Some((_, off)) = off.filter(|(_, off)| value.eq_ignore_ascii_case(off) && !insecure_dev)
+    {
+        return Err(Error::Setting(format!(
+            "Kafka property {key} = {off} lets anyone pose as the broker; it needs insecure_dev"
+        )));
+    }
+    let mut alone = ClientConfig::new();
+    alone.set(key, value).create_native_config()?;
+    Ok(())
+}
+
+/// Whether librdkafka has a property of this name.
+#[must_use]
+pub fn is_property(key: &str) -> bool {
+    let answer = ClientConfig::new().set(key, "").create_native_config();
+    let unknown = RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN;
+    !matches!(answer, Err(KafkaError::ClientConfig(said, ..)) if said == unknown)
+}
+
 impl KafkaSettings {
     /// Refuses what would break a promise and what librdkafka doesn't know, without connecting.
     ///
     /// # Errors
     /// [`Error::Setting`] that names the key.
     pub fn check(&self) -> Result<(), Error> {
-        for (key, why) in REFUSED {
-            if self.properties.contains_key(*key) {
-                return Err(Error::Setting(format!(
-                    "Kafka property {key} can't be set: {why}"
-                )));
-            }
-        }
-        for (key, off) in INSECURE {
-            let value = self.properties.get(*key);
-            if !self.insecure_dev && value.is_some_and(|value| value.eq_ignore_ascii_case(off)) {
-                return Err(Error::Setting(format!(
-                    "Kafka property {key} = {off} lets anyone pose as the broker; it needs insecure_dev"
-                )));
-            }
+        for (key, value) in &self.properties {
+            check_property(key, value, self.insecure_dev)?;
         }
         for config in [self.input(), self.output(), self.reader(), self.admin()] {
             config.create_native_config()?;

@@ -81,15 +81,16 @@ async fn run(request: ContainerRequest<GenericImage>) -> Result<Box<dyn Send + S
 
 fn broker(port: u16) -> ContainerRequest<GenericImage> {
     let mut request = image("HOLDBACK_TEST_KAFKA_IMAGE", "apache/kafka:4.1.0")
-        .with_exposed_port(9092.tcp())
+        // The broker calls itself by the advertised address too, so inside it is the same port.
+        .with_exposed_port(port.tcp())
         .with_wait_for(WaitFor::message_on_stdout("Kafka Server started"))
-        .with_mapped_port(port, 9092.tcp())
+        .with_mapped_port(port, port.tcp())
         .with_startup_timeout(PATIENCE)
         .with_env_var("KAFKA_NODE_ID", "1")
         .with_env_var("KAFKA_PROCESS_ROLES", "broker,controller")
         .with_env_var(
             "KAFKA_LISTENERS",
-            "PLAINTEXT://0.0.0.0:9092,CONTROLLER://localhost:9093",
+            format!("PLAINTEXT://0.0.0.0:{port},CONTROLLER://localhost:9093"),
         )
         .with_env_var(
             "KAFKA_ADVERTISED_LISTENERS",
