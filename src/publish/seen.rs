@@ -110,6 +110,11 @@ impl Seen {
             .map(|(merchant, _)| merchant.as_str())
     }
 
+    /// True while something was seen beyond a gap.
+    pub(super) fn has_gap(&self) -> bool {
+        self.places.values().any(|place| !place.beyond.is_empty())
+    }
+
     /// The merchants that have moved on since the last call, with their new place.
     pub(super) fn take_moved(&mut self) -> Vec<(String, i64)> {
         let mut moved: Vec<(String, i64)> = self
@@ -156,8 +161,9 @@ mod tests {
             seen.holds("M", 3),
             "what lies beyond the gap is not sent again"
         );
-        assert!(!seen.holds("M", 2));
+        assert!(!seen.holds("M", 2) && seen.has_gap());
         assert_eq!(seen.note(&events(&[2])), 0);
+        assert!(!seen.has_gap());
         assert_eq!(seen.take_moved(), events(&[3]));
     }
 

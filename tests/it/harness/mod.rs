@@ -7,6 +7,7 @@
 mod bed;
 mod docker;
 mod kafka;
+pub mod process;
 
 use std::io::Write;
 use std::sync::OnceLock;
@@ -17,6 +18,7 @@ use holdback::demo::postgres::{LocalPostgres, PostgresOptions};
 
 pub use bed::{Message, TestBed};
 pub use kafka::LocalKafka;
+pub use process::Process;
 
 /// Where the servers of this run are, and what keeps them running.
 pub struct Services {

@@ -1,0 +1,189 @@
+//! What must survive: `kill -9`, a broker that goes away, a database that crashes.
+
+use std::time::{Duration, Instant};
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use sqlx::PgConnection;
+
+use super::books;
+use super::traffic::Traffic;
+use crate::harness::process::migrate;
+use crate::harness::{Process, TestBed, say};
+
+const ALL: &str = "ingest,release,publish,http";
+/// A killed member is missed after 2 s; the default would make this test wait only.
+const QUICK: &[(&str, &str)] = &[
+    ("HOLDBACK_KAFKA_PROPERTY_SESSION_TIMEOUT_MS", "2000"),
+    ("HOLDBACK_KAFKA_PROPERTY_HEARTBEAT_INTERVAL_MS", "500"),
+    ("HOLDBACK_INGEST_BATCH_MAX", "500"),
+    ("HOLDBACK_PUBLISH_BATCH_MAX", "1000"),
+];
+const PATIENCE: Duration = Duration::from_secs(150);
+
+/// What a kill waits for.
+#[derive(Clone, Copy)]
+enum Progress {
+    Ingest,
+    Publish,
+}
+
+/// Two processes that are killed while facts flow.
+struct Victims<'a> {
+    bed: &'a TestBed,
+    random: StdRng,
+    processes: [Option<Process>; 2],
+    connection: PgConnection,
+}
+
+impl Victims<'_> {
+    fn start(&mut self) {
+        for process in &mut self.processes {
+            process.get_or_insert_with(|| Process::start(self.bed, ALL, QUICK));
+        }
+    }
+
+    /// Waits for some progress, kills one or both, and starts them again.
+    async fn kill(&mut self, after: Progress, traffic: &mut Traffic<'_>, orders: usize) {
+        let begin = books::progress(&mut self.connection).await;
+        let enough = self.random.random_range(1..3000);
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let now = books::progress(&mut self.connection).await;
+            let moved = match after {
+                Progress::Ingest => now.0 - begin.0,
+                Progress::Publish => now.1 - begin.1,
+            };
+            if moved >= enough {
+                break;
+            }
+            assert!(Instant::now() < until, "no progress: {now:?}");
+            if traffic.expected.len() < orders && traffic.ahead_of(now.0) < 3000 {
+                traffic.orders(500);
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let moment = Duration::from_millis(self.random.random_range(0..300));
+        tokio::time::sleep(moment).await;
+        let which = self.random.random_range(1..4_u8);
+        say(&format!("{}: kill -9, processes {which:02b}", self.bed.name));
+        for (place, process) in self.processes.iter_mut().enumerate() {
+            if which & (1 << place) != 0 {
+                process.take().expect("running").kill();
+            }
+        }
+        self.start();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn twenty_thousand_orders_come_through_kill_9_with_everything_once() {
+    const ORDERS: usize = 20_000;
+    let seed = rand::random();
+    say(&format!("kill -9 with seed {seed}"));
+    let bed = TestBed::with_partitions("kill", 4).await;
+    migrate(&bed);
+    let mut traffic = Traffic::new(&bed, seed, 8);
+    let mut victims = Victims {
+        bed: &bed,
+        random: StdRng::seed_from_u64(seed),
+        processes: [None, None],
+        connection: books::connect(&bed).await,
+    };
+    victims.start();
+    for after in [
+        Progress::Ingest,
+        Progress::Ingest,
+        Progress::Publish,
+        Progress::Ingest,
+        Progress::Ingest,
+        Progress::Publish,
+    ] {
+        victims.kill(after, &mut traffic, ORDERS).await;
+    }
+    let missing = ORDERS - traffic.expected.len();
+    traffic.orders(missing);
+    traffic.again(7);
+    books::settled(&bed, PATIENCE).await;
+    books::are_right(&bed, &traffic).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_crashes_and_comes_back_costs_time_only() {
+    let mut bed = TestBed::private("broker", 2).await;
+    migrate(&bed);
+    let mut process = Process::start(&bed, ALL, QUICK);
+    process.ready();
+    let seed = rand::random();
+    say(&format!("broker restart with seed {seed}"));
+    let mut facts = Traffic::new(&bed, seed, 4);
+    facts.orders(2000);
+    let sent = facts.into_sent();
+    let mut connection = books::connect(&bed).await;
+    for _ in 0..2 {
+        let (_, published) = books::progress(&mut connection).await;
+        until_published(&mut connection, published + 300).await;
+        bed.own.as_mut().expect("servers of its own").0.kill();
+        not_ready(&mut process);
+        bed.own.as_mut().expect("servers of its own").0.restart();
+    }
+    let mut facts = Traffic::resume(&bed, sent);
+    facts.orders(1000);
+    books::settled(&bed, PATIENCE).await;
+    books::are_right(&bed, &facts).await;
+    process.ready();
+    assert_eq!(process.terminate().0, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_crashes_and_comes_back_costs_time_only() {
+    let mut bed = TestBed::private("database", 2).await;
+    migrate(&bed);
+    let mut process = Process::start(&bed, ALL, QUICK);
+    process.ready();
+    let seed = rand::random();
+    say(&format!("database restart with seed {seed}"));
+    let mut facts = Traffic::new(&bed, seed, 4);
+    facts.orders(2000);
+    let mut sent = facts.into_sent();
+    for _ in 0..2 {
+        let mut connection = books::connect(&bed).await;
+        let (_, published) = books::progress(&mut connection).await;
+        until_published(&mut connection, published + 300).await;
+        drop(connection);
+        let postgres = &mut bed.own.as_mut().expect("servers of its own").1;
+        postgres.kill_immediate().expect("killed");
+        not_ready(&mut process);
+        let postgres = &mut bed.own.as_mut().expect("servers of its own").1;
+        postgres.restart().expect("started again");
+        let mut facts = Traffic::resume(&bed, sent);
+        facts.orders(1000);
+        sent = facts.into_sent();
+    }
+    let facts = Traffic::resume(&bed, sent);
+    books::settled(&bed, PATIENCE).await;
+    books::are_right(&bed, &facts).await;
+    process.ready();
+    assert_eq!(process.terminate().0, Some(0));
+}
+
+/// An outage shows: the process stays up and says what it misses.
+fn not_ready(process: &mut Process) {
+    process.wait_for("/readyz to answer 503", |process| {
+        process
+            .get("/readyz")
+            .is_some_and(|answer| answer.starts_with("HTTP/1.1 503"))
+    });
+}
+
+async fn until_published(connection: &mut PgConnection, target: i64) {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let (_, published) = books::progress(connection).await;
+        if published >= target {
+            return;
+        }
+        assert!(Instant::now() < until, "published {published} of {target}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}

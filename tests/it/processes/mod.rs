@@ -1,0 +1,8 @@
+//! The real program as processes, against real Kafka and PostgreSQL: killed, stopped, started
+//! twice, cut off from its servers, wrongly configured, and spoken to by other people's clients.
+
+mod books;
+mod faults;
+mod lifecycle;
+mod settings;
+mod traffic;
