@@ -1,5 +1,6 @@
-//! How fast it is, on real Kafka and Postgres as they are configured: orders in, then everything
-//! due at one instant. A first mark; it loads loopback services only, is bounded by its number of
+//! How fast it is, on real Kafka and Postgres: orders in, then everything due at one instant.
+//!
+//! A first mark; it loads loopback services only, is bounded by its number of
 //! orders, and ends with an audit.
 //!
 //! The database must be a scratch one without a deployment; topics are made for the run.

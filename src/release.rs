@@ -1,5 +1,6 @@
-//! The clock meets the holds: what is due is released, in bounded batches, by any number of
-//! processes, once. Guarantees that nothing goes while the freshness gate is closed or behind the
+//! The clock meets the holds: what is due is released, in bounded batches, once.
+//!
+//! Any number of processes may do it. Guarantees that nothing goes while the freshness gate is closed or behind the
 //! release date, that what fell due in an outage goes on recovery under its own settlement date,
 //! and that a settlement's part closes after its last release.
 //!
@@ -493,7 +494,7 @@ pub async fn run(
                     readiness.set("release", Err(error.to_string()));
                 }
                 tracing::warn!(
-                    error = &error as &dyn std::error::Error,
+                    error = telemetry::chain(&error),
                     "a release step failed and is tried again"
                 );
             }

@@ -168,6 +168,19 @@ pub fn start_logs(log: &Log) -> Result<(), TryInitError> {
     }
 }
 
+/// An error with everything that caused it, in one line.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
+}
+
 /// Installs the recorder of this process and describes every metric. The handle renders them and
 /// wants [`PrometheusHandle::run_upkeep`] every few seconds while nobody asks.
 ///

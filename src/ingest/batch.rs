@@ -180,7 +180,7 @@ impl Batch {
             },
         };
         for (place, rejection) in &self.rejected {
-            work.reject(*place, rejection.clone());
+            work.reject(*place, rejection);
         }
         let merchants: Vec<MerchantId> = self.merchants();
         let exclusive = !self.agreements.is_empty() || !self.calendars.is_empty();
@@ -235,9 +235,9 @@ impl Batch {
 
 impl Work<'_> {
     /// Makes a dead letter, and distrusts the order if it may be about money.
-    fn reject(&mut self, place: usize, rejection: Rejection) {
+    fn reject(&mut self, place: usize, rejection: &Rejection) {
         let record = &self.records[place];
-        self.refuse_record(record.clone(), &rejection);
+        self.refuse_record(record.clone(), rejection);
     }
 
     fn refuse_record(&mut self, record: Record, rejection: &Rejection) {
@@ -352,7 +352,7 @@ impl Work<'_> {
         };
         self.reject(
             place,
-            Rejection {
+            &Rejection {
                 reason: reason.0,
                 detail: reason.1,
                 moves_money: false,
@@ -453,7 +453,7 @@ impl Work<'_> {
                         order: key.1.clone(),
                     }),
                 };
-                self.reject(place, rejection);
+                self.reject(place, &rejection);
             }
         }
         Ok(())
@@ -572,7 +572,7 @@ impl Work<'_> {
                         moves_money: false,
                         about: None,
                     };
-                    self.reject(*place, rejection);
+                    self.reject(*place, &rejection);
                     continue;
                 }
                 None => {}

@@ -1,5 +1,6 @@
-//! What an agreement or a calendar sets in motion after it was accepted: sales that waited for an
-//! agreement are applied, holds that follow a calendar get new dates. Bounded steps, each in its
+//! What an agreement or a calendar sets in motion after it was accepted.
+//!
+//! Sales that waited for an agreement are applied, holds that follow a calendar get new dates. Bounded steps, each in its
 //! own transaction, repeated until nothing is left; harmless to run anywhere and any number of
 //! times.
 

@@ -1,5 +1,6 @@
-//! How far the input partitions reach, asked again and again: the other half of the freshness
-//! gate. A dispute that lies unread in Kafka must not be overtaken by the clock, so each partition
+//! How far the input partitions reach, asked again and again: half of the freshness gate.
+//!
+//! A dispute that lies unread in Kafka must not be overtaken by the clock, so each partition
 //! keeps the last instant at which everything in it was known to be applied.
 
 use std::collections::HashMap;
@@ -51,7 +52,7 @@ pub async fn run(
     let mut round = 0_u32;
     while !stop.is_cancelled() {
         heartbeat.beat();
-        if round % PARTITIONS_EVERY == 0 || partitions.is_empty() {
+        if round.is_multiple_of(PARTITIONS_EVERY) || partitions.is_empty() {
             match note_partitions(&store, &admin, &topics).await {
                 Ok(found) => partitions = found,
                 Err(error) => tracing::warn!(%error, "could not ask for the partitions"),

@@ -1,5 +1,6 @@
-//! Messages in, effects in the database: one transaction per batch, moved together with the
-//! positions of what it read. Guarantees that every message of a batch takes effect once, is
+//! Messages in, effects in the database: one transaction per batch, its positions included.
+//!
+//! Guarantees that every message of a batch takes effect once, is
 //! known again, waits where a person can see it, or becomes a dead letter with its own bytes; and
 //! that one bad message costs the others nothing.
 //!
@@ -223,7 +224,11 @@ pub async fn look_up(store: &Store, rules: &Rules, key: OrderKey) -> Result<Orde
     let mut tx = store.begin().await?;
     let reparse = batch::reparse_with(rules);
     let mut cases = tx
-        .load_orders(&[key.clone()], &mut Catalogue::default(), &reparse)
+        .load_orders(
+            std::slice::from_ref(&key),
+            &mut Catalogue::default(),
+            &reparse,
+        )
         .await?;
     tx.rollback().await?;
     let case = cases.remove(&key);

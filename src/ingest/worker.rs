@@ -1,4 +1,6 @@
-//! One ingest worker: a thread with a consumer of its own that owns whole partitions. It polls,
+//! One ingest worker: a thread with a consumer of its own that owns whole partitions.
+//!
+//! It polls,
 //! applies what it polled, and only then polls again, so nothing is in flight when the group takes
 //! partitions away.
 
@@ -26,6 +28,9 @@ const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// How long an idle poll waits: as often the freshness is looked after.
 const POLL: Duration = Duration::from_millis(50);
+
+/// A partition to be stopped, and why.
+type Halt = (Partition, String);
 
 /// What a worker is made of.
 #[derive(Debug, Clone)]
@@ -248,10 +253,7 @@ impl Worker {
                     } else {
                         "database"
                     });
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "a batch is tried again"
-                    );
+                    tracing::warn!(error = telemetry::chain(&error), "a batch is tried again");
                 }
                 Err(StoreError::LostPartition) => {
                     telemetry::ingest_retry("lost_partition");
@@ -261,7 +263,7 @@ impl Worker {
                 Err(error) => {
                     tracing::error!(
                         alarm = "ingest_stuck",
-                        error = &error as &dyn std::error::Error,
+                        error = telemetry::chain(&error),
                         "a batch can't be applied; its partitions wait"
                     );
                 }
@@ -281,7 +283,7 @@ impl Worker {
         telemetry::ingest_batch(began.elapsed());
         input.commit_for_lag_tools(&expected);
         if !halted.is_empty() {
-            self.halt(input, halted);
+            self.halt(input, &halted);
         }
     }
 
@@ -315,12 +317,12 @@ impl Worker {
         if foreign.is_empty() {
             return Some(new);
         }
-        self.halt(input, foreign);
+        self.halt(input, &foreign);
         None
     }
 
     /// Cuts the batch before records that stop their partition.
-    fn before_stops(&mut self, records: Vec<Record>) -> (Batch, Vec<(Partition, String)>) {
+    fn before_stops(&mut self, records: Vec<Record>) -> (Batch, Vec<Halt>) {
         let rules = Arc::clone(&self.setup.rules);
         let batch = Batch::read(records, &rules);
         let stops = batch.stops(&rules, &mut self.in_a_row);
@@ -345,8 +347,8 @@ impl Worker {
     }
 
     /// Stops partitions until a person has looked, and goes on with the others.
-    fn halt(&mut self, input: &mut Input, partitions: Vec<(Partition, String)>) {
-        for (partition, why) in &partitions {
+    fn halt(&mut self, input: &mut Input, partitions: &[Halt]) {
+        for (partition, why) in partitions {
             tracing::error!(alarm = "partition_halted", topic = %partition.0, partition = partition.1, why, "this partition is halted; see the README, \"When a partition is halted\"");
             let key = (partition.0.to_string(), partition.1);
             while let Err(error) = self.handle.block_on(self.setup.store.halt(&key, why)) {

@@ -1,5 +1,6 @@
-//! The journal goes out: one publisher at a time sends what was not read back yet, in Kafka
-//! transactions, and reads it back. An event counts as published only when it was seen in the
+//! The journal goes out, and is read back.
+//!
+//! One publisher at a time sends what was not read back yet, in Kafka transactions. An event counts as published only when it was seen in the
 //! topic; whatever a send claimed, what is missing there is sent again and what is there is not.
 //!
 //! Kafka's transactions alone don't promise that with librdkafka (no KIP-890: a delayed end of one
@@ -103,7 +104,7 @@ pub fn run(setup: &Setup, handle: &Handle) {
             Err(SessionError::Lost) => setup.readiness.set("publish", Ok(())),
             Err(error) => {
                 tracing::warn!(
-                    error = &error as &dyn std::error::Error,
+                    error = telemetry::chain(&error),
                     "publishing failed and begins anew"
                 );
                 setup.readiness.set("publish", Err(error.to_string()));

@@ -1,5 +1,6 @@
-//! Agreements and calendars, and the revision that orders their arrival against the orders that
-//! use them: a batch of orders reads the revision under a shared lock, a batch with agreements
+//! Agreements and calendars, and the revision that orders their arrival.
+//!
+//! A batch of orders reads the revision under a shared lock, a batch with agreements
 //! raises it under an exclusive one, so no order is decided under a catalogue that is already old.
 
 use std::collections::HashMap;
@@ -11,7 +12,6 @@ use crate::rules::agreement::Agreement;
 use crate::rules::calendar::{Calendar, Calendars};
 use crate::rules::fact::ContentHash;
 use crate::rules::ids::MerchantId;
-use crate::rules::time::Instant;
 
 /// Agreements of this many merchants are remembered at most; then it starts afresh.
 const REMEMBERED_MERCHANTS: usize = 20_000;
@@ -293,7 +293,7 @@ impl Tx {
             column(rows, |r| r.version) as _,
             column(rows, |r| r.hash.0.to_vec()) as _,
             column(rows, |r| r.body.clone()) as _,
-            self.now as Instant,
+            self.now as _,
         )
         .execute(&mut *self.inner)
         .await

@@ -51,79 +51,10 @@ impl Store {
         .fetch_one(&mut *tx)
         .await
         .map_err(failed("count"))?;
-        // Accounts by number: 1 proceeds, 2 held, 3 payable, 6 receivable, 7 paid. An account's
-        // balance is what it was credited less what it was debited; a debt stands on the debit side.
-        let differences = sqlx::query_as!(
-            Difference,
-            r#"WITH moves AS (
-                   SELECT merchant_id, currency, debit AS account, -amount AS amount FROM journal
-                   WHERE amount IS NOT NULL
-                   UNION ALL
-                   SELECT merchant_id, currency, credit, amount FROM journal
-                   WHERE amount IS NOT NULL),
-               balances AS (
-                   SELECT merchant_id, currency, account, sum(amount) AS balance
-                   FROM moves GROUP BY merchant_id, currency, account),
-               tables AS (
-                   SELECT merchant_id, currency, 2::smallint AS account, sum(left_now) AS balance
-                   FROM holds GROUP BY merchant_id, currency
-                   UNION ALL
-                   SELECT merchant_id, currency, 6::smallint, -sum(left_now)
-                   FROM receivables GROUP BY merchant_id, currency
-                   UNION ALL
-                   SELECT merchant_id, currency, 7::smallint, sum(amount)
-                   FROM payouts WHERE state = 2 GROUP BY merchant_id, currency),
-               accounts AS (
-                   SELECT merchant_id, currency, account, coalesce(b.balance, 0) AS journal,
-                          coalesce(t.balance, 0) AS tables
-                   FROM (SELECT * FROM balances WHERE account IN (2, 6, 7)) b
-                   FULL JOIN tables t USING (merchant_id, currency, account)),
-               per_hold AS (
-                   SELECT h.merchant_id, h.currency, h.hold_id,
-                          coalesce(j.held, 0) AS journal, h.left_now AS tables
-                   FROM holds h
-                   LEFT JOIN (SELECT hold_id, merchant_id,
-                                     sum(CASE WHEN credit = 2 THEN amount ELSE -amount END) AS held
-                              FROM journal WHERE hold_id IS NOT NULL AND (credit = 2 OR debit = 2)
-                              GROUP BY hold_id, merchant_id) j
-                     ON j.merchant_id = h.merchant_id AND j.hold_id = h.hold_id),
-               numbering AS (
-                   SELECT m.merchant_id, m.last_sequence, coalesce(j.lines, 0) AS lines,
-                          coalesce(j.top, 0) AS top, coalesce(j.broken, 0) AS broken
-                   FROM merchants m
-                   LEFT JOIN (
-                       SELECT merchant_id, count(*) AS lines, max(sequence) AS top,
-                              count(*) FILTER (WHERE previous <> before) AS broken
-                       FROM (SELECT merchant_id, sequence, previous,
-                                    coalesce(lag(sequence) OVER (
-                                        PARTITION BY merchant_id, event IN (12, 13)
-                                        ORDER BY sequence), 0) AS before
-                             FROM journal) chained
-                       GROUP BY merchant_id) j USING (merchant_id))
-               SELECT check_name AS "check!", merchant_id AS "merchant_id!", currency,
-                      journal AS "journal!", tables AS "tables!"
-               FROM (
-                   SELECT CASE account WHEN 2 THEN 'held' WHEN 6 THEN 'receivable' ELSE 'paid' END
-                              AS check_name, merchant_id, currency, journal::text, tables::text
-                   FROM accounts WHERE journal <> tables
-                   UNION ALL
-                   SELECT 'hold ' || hold_id::text, merchant_id, currency, journal::text,
-                          tables::text
-                   FROM per_hold WHERE journal <> tables
-                   UNION ALL
-                   SELECT 'payable below zero', merchant_id, currency, balance::text, '0'
-                   FROM balances WHERE account = 3 AND balance < 0
-                   UNION ALL
-                   SELECT 'sequence', merchant_id, NULL,
-                          format('%s lines up to %s, %s wrong previous', lines, top, broken),
-                          format('last_sequence %s', last_sequence)
-                   FROM numbering WHERE lines <> last_sequence OR top <> last_sequence OR broken > 0
-               ) AS found
-               ORDER BY 2, 1 LIMIT 1000"#
-        )
-        .fetch_all(&mut *tx)
-        .await
-        .map_err(failed("compare the journal with the tables"))?;
+        let differences = sqlx::query_file_as!(Difference, "src/store/audit.sql")
+            .fetch_all(&mut *tx)
+            .await
+            .map_err(failed("compare the journal with the tables"))?;
         tx.rollback().await.map_err(failed("end the snapshot"))?;
         Ok(Audit {
             merchants: counts.merchants,

@@ -60,7 +60,7 @@ impl Tx {
                 .about
                 .as_ref()
                 .map(|(_, o)| o.as_str().to_owned())) as _,
-            self.now as Instant,
+            self.now as _,
         )
         .execute(&mut *self.inner)
         .await

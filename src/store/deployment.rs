@@ -38,7 +38,7 @@ impl Store {
              VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
             deployment.name,
             deployment.ingest_start,
-            deployment.release_not_before as Instant,
+            deployment.release_not_before as _,
         )
         .execute(&self.pool)
         .await

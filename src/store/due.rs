@@ -75,7 +75,7 @@ impl Tx {
                    ORDER BY due_at, merchant_id LIMIT $2 FOR UPDATE SKIP LOCKED)
                DELETE FROM due USING claimed WHERE due.ctid = claimed.place
                RETURNING merchant_id, order_id, term_no"#,
-            horizon as Instant,
+            horizon as _,
             limit,
         )
         .fetch_all(&mut *self.inner)
@@ -174,7 +174,7 @@ impl Tx {
                WHERE h.release_at <= $2 AND NOT h.barred
                GROUP BY h.merchant_id, h.currency, h.settlement_on"#,
             column(merchants, |merchant| merchant.as_str().to_owned()) as _,
-            horizon as Instant,
+            horizon as _,
         )
         .fetch_all(&mut *self.inner)
         .await

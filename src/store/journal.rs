@@ -11,7 +11,6 @@ use super::{StoreError, Tx, failed};
 use crate::message::outgoing::{self, EventType, OutTopic};
 use crate::rules::entry::Entry;
 use crate::rules::ids::MerchantId;
-use crate::rules::time::Instant;
 
 /// An entry on its way into the journal.
 #[derive(Debug)]
@@ -191,7 +190,7 @@ impl Tx {
             column(rows, |r| r.line.source.map(|s| s.partition)) as _,
             column(rows, |r| r.line.source.map(|s| s.offset)) as _,
             column(rows, |r| r.line.entry.traceparent.clone()) as _,
-            self.now as Instant,
+            self.now as _,
         )
         .execute(&mut *self.inner)
         .await

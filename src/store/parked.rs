@@ -3,6 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+
 use super::cases::{Case, Cases};
 use super::orders::{Found, Reparse, find};
 use super::types::{column, order_key, unreadable};
@@ -102,7 +105,7 @@ impl Tx {
             column(rows, |r| r.record.key.clone()) as _,
             column(rows, |r| headers_to(r.record)) as _,
             column(rows, |r| r.record.value.clone().unwrap_or_default()) as _,
-            self.now as Instant,
+            self.now as _,
         )
         .execute(&mut *self.inner)
         .await
@@ -275,43 +278,29 @@ fn number_kind(number: i16) -> Result<FactKind, StoreError> {
     .ok_or_else(|| StoreError::Unreadable(format!("fact kind {number}")))
 }
 
-/// Headers as `[[name, hex or null], …]`: their bytes need not be text.
+/// A header's name and value.
+type Header = (String, Option<Vec<u8>>);
+
+/// Headers as `[[name, base64 or null], …]`: their bytes need not be text.
 pub(super) fn headers_to(record: &Record) -> serde_json::Value {
-    record
-        .headers
-        .iter()
+    let headers = record.headers.iter();
+    headers
         .map(|(name, value)| {
-            let value = value.as_ref().map(|bytes| {
-                bytes.iter().fold(String::new(), |mut hex, byte| {
-                    use std::fmt::Write;
-                    write!(hex, "{byte:02x}").expect("writing to a String does not fail");
-                    hex
-                })
-            });
+            let value = value.as_ref().map(|bytes| BASE64_STANDARD.encode(bytes));
             serde_json::json!([name, value])
         })
         .collect()
 }
 
 /// The reverse of [`headers_to`].
-pub(super) fn headers_from(
-    value: serde_json::Value,
-) -> Result<Vec<(String, Option<Vec<u8>>)>, StoreError> {
+pub(super) fn headers_from(value: serde_json::Value) -> Result<Vec<Header>, StoreError> {
     let pairs: Vec<(String, Option<String>)> =
         serde_json::from_value(value).map_err(|error| unreadable(&error))?;
     pairs
         .into_iter()
-        .map(|(name, hex)| Ok((name, hex.as_deref().map(unhex).transpose()?)))
-        .collect()
-}
-
-fn unhex(hex: &str) -> Result<Vec<u8>, StoreError> {
-    (0..hex.len())
-        .step_by(2)
-        .map(|at| {
-            hex.get(at..at + 2)
-                .and_then(|pair| u8::from_str_radix(pair, 16).ok())
-                .ok_or_else(|| StoreError::Unreadable("a header that is not hex".to_owned()))
+        .map(|(name, value)| {
+            let value = value.map(|text| BASE64_STANDARD.decode(text)).transpose();
+            Ok((name, value.map_err(|error| unreadable(&error))?))
         })
         .collect()
 }

@@ -73,29 +73,8 @@ impl Tx {
         let keys: Vec<ResultKey> = results.iter().map(result_key).collect();
         let merchants = column(&keys, |key| key.0.as_str().to_owned());
         let subjects = column(&keys, |key| key.1);
-        let about = sqlx::query!(
-            r#"WITH k AS MATERIALIZED (
-                   SELECT DISTINCT * FROM unnest($1::text[], $2::uuid[]) AS k (merchant_id, subject)),
-               released AS (
-                   SELECT k.subject AS asked, j.* FROM k JOIN journal j
-                     ON j.merchant_id = k.merchant_id AND j.subject = k.subject::text
-                    AND j.event = 12
-                   UNION ALL
-                   SELECT k.subject, j.* FROM k
-                   JOIN settlements s ON s.merchant_id = k.merchant_id AND s.settlement_id = k.subject
-                   JOIN journal j ON j.merchant_id = s.merchant_id AND j.event = 12
-                    AND j.sequence BETWEEN s.first_sequence AND s.last_sequence
-                    AND j.data::json->>'settlement_id' = k.subject::text),
-               stubs AS (
-                   INSERT INTO payouts (merchant_id, release_id, order_id, hold_id, currency,
-                       amount, attempt, state)
-                   SELECT DISTINCT merchant_id, subject::uuid, order_id, hold_id, currency,
-                       (data::json->>'amount')::numeric, 1, 1 FROM released
-                   ORDER BY 1, 2
-                   ON CONFLICT DO NOTHING)
-               SELECT merchant_id AS "merchant_id!", asked AS "asked!",
-                      subject::uuid AS "release_id!"
-               FROM released ORDER BY sequence"#,
+        let about = sqlx::query_file!(
+            "src/store/releases_of.sql",
             &merchants[..] as _,
             &subjects[..] as _,
         )

@@ -245,7 +245,7 @@ impl Store {
             column(partitions, |((topic, _), _)| topic.clone()) as _,
             column(partitions, |((_, partition), _)| *partition) as _,
             column(partitions, |(_, next)| *next) as _,
-            fresh_at as Instant,
+            fresh_at as _,
         )
         .execute(&self.pool)
         .await

@@ -171,7 +171,7 @@ impl Tx {
                RETURNING c.merchant_id, c.currency, s.settlement_id,
                    c.settlement_on AS "settlement_on: jiff_sqlx::Date", c.part, c.releases,
                    c.gross, c.recovered, c.to_deposit"#,
-            horizon as Instant,
+            horizon as _,
             limit,
         )
         .fetch_all(&mut *self.inner)

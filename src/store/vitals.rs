@@ -55,7 +55,7 @@ impl Store {
                  (SELECT min(j.occurred_at) FROM merchants m JOIN journal j
                     ON j.merchant_id = m.merchant_id AND j.sequence = m.published_sequence + 1
                   WHERE m.published_sequence < m.last_sequence) AS "unpublished_at: Instant""#,
-            now as Instant,
+            now as _,
             i32::try_from(parked_hours).unwrap_or(i32::MAX),
             i32::try_from(refund_hours).unwrap_or(i32::MAX),
         )
