@@ -62,8 +62,10 @@ struct Worker {
     /// Since when orders wait for the merchant topic; `None`: they don't.
     merchants_since: Option<Instant>,
     in_a_row: HashMap<Partition, u32>,
-    /// The ends that each partition has yet to reach.
+    /// The ends that each partition has yet to reach, with when they were asked for.
     pending: HashMap<Partition, (Instant, i64)>,
+    /// How fresh each partition was noted to be.
+    noted: HashMap<Partition, Instant>,
     pause: Duration,
 }
 
@@ -78,6 +80,7 @@ pub fn run(setup: Setup, handle: Handle) {
         merchants_since: None,
         in_a_row: HashMap::new(),
         pending: HashMap::new(),
+        noted: HashMap::new(),
         pause: PAUSE_MIN,
     };
     while !worker.setup.stop.is_cancelled() {
@@ -134,10 +137,9 @@ impl Worker {
                     tracing::error!(error, "a position lies outside of its log");
                     self.take_again(input);
                 }
-                Err(error) => {
-                    tracing::warn!(%error, "reading failed");
-                    self.wait();
-                }
+                // What librdkafka reports of its connections, which it logs and mends by itself. To
+                // pause at each report would leave them queued for long after the broker is back.
+                Err(error) => tracing::debug!(%error, "reading was disturbed"),
             }
         }
     }
@@ -145,6 +147,7 @@ impl Worker {
     fn forget(&mut self) {
         self.assignment = Assignment::default();
         self.pending.clear();
+        self.noted.clear();
         self.in_a_row.clear();
         self.merchants_since = None;
     }
@@ -379,6 +382,11 @@ impl Worker {
             let Some(end) = latest.ends.get(partition) else {
                 continue;
             };
+            if !self.pending.contains_key(partition)
+                && self.noted.get(partition) == Some(&latest.at)
+            {
+                continue;
+            }
             let (at, target) = *self
                 .pending
                 .entry(partition.clone())
@@ -392,6 +400,7 @@ impl Worker {
                 let key = (partition.0.to_string(), partition.1);
                 reached.entry(at).or_default().push((key, owned.next));
                 self.pending.remove(partition);
+                self.noted.insert(partition.clone(), at);
             }
         }
         for (at, partitions) in reached {

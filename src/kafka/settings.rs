@@ -146,9 +146,10 @@ impl KafkaSettings {
 
     /// The input consumer: reads at given positions, commits nothing by itself.
     pub(crate) fn input(&self) -> ClientConfig {
-        // The stand-in broker makes a second joiner wait for nearly a session.
+        // A member learns that another joins at its next heartbeat. The stand-in broker makes a
+        // second joiner wait for nearly a session.
         let (session, heartbeat) = if self.transactional {
-            ("10000", "3000")
+            ("10000", "500")
         } else {
             ("6000", "500")
         };

@@ -306,7 +306,7 @@ impl Session<'_> {
             );
             telemetry::publish_duplicates(repeats);
         }
-        if let Some(merchant) = self.seen.ahead() {
+        if let Some(merchant) = self.seen.ahead(&published) {
             return Err(SessionError::Fault(format!(
                 "the output topics hold events of merchant {merchant} that the journal does not know: the database went back in time"
             )));
