@@ -391,8 +391,13 @@ impl Work<'_> {
                 calendars: &calendars,
                 now,
             };
-            let home = home(&mut homes, fact);
-            self.fold_one(*place, fact, home, &mut cases, world)?;
+            let id = own_id(fact);
+            let home = id.as_ref().and_then(|id| homes.get(id)).cloned();
+            let accepted = self.fold_one(*place, fact, home, &mut cases, world)?;
+            // Known from now on, but only what was accepted: a refused one may come right yet.
+            if let Some(id) = id.filter(|(_, kind, _)| accepted && *kind == fact.key().kind) {
+                homes.entry(id).or_insert_with(|| fact.order.clone());
+            }
         }
         self.find_strangers(tx, catalogue, facts, &mut cases)
             .await?;
@@ -413,6 +418,7 @@ impl Work<'_> {
         tx.save_orders(&cases, catalogue).await
     }
 
+    /// Folds one fact; true when it was accepted.
     fn fold_one(
         &mut self,
         place: usize,
@@ -420,7 +426,7 @@ impl Work<'_> {
         home: Option<OrderId>,
         cases: &mut Cases,
         world: World<'_>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let key = (fact.merchant.clone(), fact.order.clone());
         let case = cases.get_mut(&key).ok_or_else(|| {
             StoreError::Unreadable(format!("order {} was not loaded", fact.order))
@@ -441,6 +447,7 @@ impl Work<'_> {
                     case.source = source;
                 }
                 self.take(&key, outcome, source, &mut case.messages);
+                Ok(true)
             }
             Err(refusal) => {
                 let moves_money = moves_money(fact, &refusal);
@@ -454,9 +461,9 @@ impl Work<'_> {
                     }),
                 };
                 self.reject(place, &rejection);
+                Ok(false)
             }
         }
-        Ok(())
     }
 
     /// Books an outcome: its lines, its counts, and the parked facts that it refused.
@@ -560,89 +567,65 @@ impl Work<'_> {
         let mut fresh = Vec::new();
         for (place, result) in results {
             let key = result_key(result);
-            match known.insert(key.clone(), result.content) {
-                Some(content) if content == result.content => {
+            if let Some(first) = known.get(&key) {
+                if *first == result.content {
                     self.applied.duplicates += 1;
                     continue;
                 }
-                Some(_) => {
-                    let rejection = Rejection {
-                        reason: Reason::Conflict,
-                        detail: "this payout result is known with other content".to_owned(),
-                        moves_money: false,
-                        about: None,
-                    };
-                    self.reject(*place, &rejection);
-                    continue;
-                }
-                None => {}
+                let rejection = Rejection {
+                    reason: Reason::Conflict,
+                    detail: "this payout result is known with other content".to_owned(),
+                    moves_money: false,
+                    about: None,
+                };
+                self.reject(*place, &rejection);
+                continue;
             }
-            let about = payouts.entry((key.0.clone(), key.1)).or_default();
-            if about.is_empty() {
+            let releases = payouts.behind(&key.0, key.1);
+            if releases.is_empty() {
                 tracing::warn!(alarm = "payout_of_unknown_release", merchant = %key.0, subject = %key.1, "a payout result names no release of ours");
                 self.applied.kept += 1;
             } else {
                 self.applied.applied += 1;
             }
-            for payout in about.iter_mut() {
-                let entries = payout::apply(payout, result);
-                self.lines
-                    .add(&result.merchant, entries, self.source(*place));
+            for release in &releases {
+                if let Some(payout) = payouts.get_mut(&key.0, *release) {
+                    let entries = payout::apply(payout, result);
+                    self.lines
+                        .add(&result.merchant, entries, self.source(*place));
+                }
             }
-            fresh.push((result.clone(), !about.is_empty()));
+            known.insert(key, result.content);
+            fresh.push((result.clone(), !releases.is_empty()));
         }
-        let payouts: Vec<_> = payouts.into_values().flatten().collect();
         tx.save_payouts(&payouts, &fresh).await
     }
 }
 
 /// The refunds and disputes among these facts, by the ids that are theirs alone.
-fn identified(facts: &[(usize, OrderFact)]) -> Vec<(MerchantId, FactKind, String)> {
-    let mut ids: Vec<_> = facts
-        .iter()
-        .filter_map(|(_, fact)| {
-            Some((
-                fact.merchant.clone(),
-                identity(fact.key().kind)?,
-                fact.key().id,
-            ))
-        })
-        .collect();
+fn identified(facts: &[(usize, OrderFact)]) -> Vec<OwnId> {
+    let mut ids: Vec<_> = facts.iter().filter_map(|(_, fact)| own_id(fact)).collect();
     ids.sort_unstable();
     ids.dedup();
     ids
 }
 
-/// Under which kind the id of this kind of fact is unique per merchant.
-fn identity(kind: FactKind) -> Option<FactKind> {
-    match kind {
-        FactKind::Refunded => Some(FactKind::Refunded),
+/// A refund's or dispute's own id, which is unique per merchant.
+type OwnId = (MerchantId, FactKind, String);
+
+/// The id of the refund or dispute that the fact is about; `None` when it is about the order alone.
+fn own_id(fact: &OrderFact) -> Option<OwnId> {
+    let key = fact.key();
+    let kind = match key.kind {
+        FactKind::Refunded => FactKind::Refunded,
         FactKind::DisputeOpened | FactKind::DisputeUpdated | FactKind::DisputeClosed => {
-            Some(FactKind::DisputeOpened)
+            FactKind::DisputeOpened
         }
         FactKind::Completed | FactKind::Confirmed | FactKind::Delivered | FactKind::Cancelled => {
-            None
+            return None;
         }
-    }
-}
-
-/// The order under which the fact's refund or dispute is known; a first one is known from now on.
-fn home(
-    homes: &mut HashMap<(MerchantId, FactKind, String), OrderId>,
-    fact: &OrderFact,
-) -> Option<OrderId> {
-    let key = fact.key();
-    let kind = identity(key.kind)?;
-    let id = (fact.merchant.clone(), kind, key.id);
-    match homes.get(&id) {
-        Some(home) => Some(home.clone()),
-        None => {
-            if key.kind == kind {
-                homes.insert(id, fact.order.clone());
-            }
-            None
-        }
-    }
+    };
+    Some((fact.merchant.clone(), kind, key.id))
 }
 
 fn misplaced(fact: &OrderFact, home: &OrderId) -> Refusal {

@@ -37,7 +37,8 @@ pub struct Hold {
     pub limit_at: Option<Instant>,
     /// When the limit was last announced, for `at_limit: alert`.
     pub limit_alerted_at: Option<Instant>,
-    /// The calendar version that the dates were computed with; `None` without a calendar.
+    /// The calendar version that the dates were computed with, 0 while the calendar is not there;
+    /// `None` without a calendar.
     pub calendar_version: Option<u64>,
     /// Releases so far: the next one is number `releases + 1`.
     pub releases: u32,

@@ -4,6 +4,7 @@
 //! raises it under an exclusive one, so no order is decided under a catalogue that is already old.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use super::types::{column, content, unreadable};
@@ -262,9 +263,10 @@ impl Tx {
                 answers.push(Accepted::Foreign);
                 continue;
             }
-            match known.insert((id, version), *hash) {
-                Some(content) => answers.push(same(content, *hash)),
-                None => {
+            match known.entry((id, version)) {
+                Entry::Occupied(first) => answers.push(same(*first.get(), *hash)),
+                Entry::Vacant(unknown) => {
+                    unknown.insert(*hash);
                     fresh.push(AgreementRow::of(agreement, version, *hash, answers.len())?);
                     answers.push(Accepted::New { late_for: 0 });
                 }
@@ -373,9 +375,10 @@ impl Tx {
         for (calendar, hash) in calendars {
             let version = i64::try_from(calendar.version).map_err(|error| unreadable(&error))?;
             let id = calendar.calendar.as_str().to_owned();
-            match known.insert((id, version), *hash) {
-                Some(content) => answers.push(same(content, *hash)),
-                None => {
+            match known.entry((id, version)) {
+                Entry::Occupied(first) => answers.push(same(*first.get(), *hash)),
+                Entry::Vacant(unknown) => {
+                    unknown.insert(*hash);
                     let body =
                         serde_json::to_value(calendar).map_err(|error| unreadable(&error))?;
                     fresh.push((calendar.calendar.as_str().to_owned(), version, *hash, body));

@@ -27,6 +27,28 @@ pub fn result_key(result: &PayoutResult) -> ResultKey {
     )
 }
 
+/// Releases under the answers of the payout system, each once, whoever asks for it.
+#[derive(Debug, Default)]
+pub struct Payouts {
+    rows: HashMap<(MerchantId, ReleaseId), Payout>,
+    /// By a result's subject: that release, or those of that settlement.
+    behind: HashMap<(MerchantId, uuid::Uuid), Vec<ReleaseId>>,
+}
+
+impl Payouts {
+    /// The releases behind a result's subject, in the order of the journal.
+    #[must_use]
+    pub fn behind(&self, merchant: &MerchantId, subject: uuid::Uuid) -> Vec<ReleaseId> {
+        let key = (merchant.clone(), subject);
+        self.behind.get(&key).cloned().unwrap_or_default()
+    }
+
+    /// One of them.
+    pub fn get_mut(&mut self, merchant: &MerchantId, release: ReleaseId) -> Option<&mut Payout> {
+        self.rows.get_mut(&(merchant.clone(), release))
+    }
+}
+
 impl Tx {
     /// Digests of the results that are known under these keys.
     ///
@@ -62,14 +84,11 @@ impl Tx {
             .collect()
     }
 
-    /// The releases that these results are about, locked, by the result's subject.
+    /// The releases that these results are about, locked.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn lock_payouts(
-        &mut self,
-        results: &[PayoutResult],
-    ) -> Result<HashMap<(MerchantId, uuid::Uuid), Vec<Payout>>, StoreError> {
+    pub async fn lock_payouts(&mut self, results: &[PayoutResult]) -> Result<Payouts, StoreError> {
         let keys: Vec<ResultKey> = results.iter().map(result_key).collect();
         let merchants = column(&keys, |key| key.0.as_str().to_owned());
         let subjects = column(&keys, |key| key.1);
@@ -93,7 +112,7 @@ impl Tx {
         .fetch_all(&mut *self.inner)
         .await
         .map_err(failed("lock payouts"))?;
-        let mut payouts = HashMap::new();
+        let mut payouts = Payouts::default();
         for row in rows {
             let currency = currency(&row.currency)?;
             let merchant = merchant_id(&row.merchant_id)?;
@@ -108,19 +127,16 @@ impl Tx {
                 state: number_state(row.state)?,
                 at: row.answered_at,
             };
-            payouts.insert((merchant, row.release_id), payout);
+            payouts.rows.insert((merchant, payout.release), payout);
         }
-        let mut by_subject: HashMap<(MerchantId, uuid::Uuid), Vec<Payout>> = HashMap::new();
         for row in about {
-            let merchant = merchant_id(&row.merchant_id)?;
-            if let Some(payout) = payouts.get(&(merchant.clone(), row.release_id)) {
-                by_subject
-                    .entry((merchant, row.asked))
-                    .or_default()
-                    .push(payout.clone());
+            let key = (merchant_id(&row.merchant_id)?, row.asked);
+            let releases = payouts.behind.entry(key).or_default();
+            if releases.last() != Some(&ReleaseId(row.release_id)) {
+                releases.push(ReleaseId(row.release_id));
             }
         }
-        Ok(by_subject)
+        Ok(payouts)
     }
 
     /// Writes the payouts as they are now, and the results that led there.
@@ -129,19 +145,20 @@ impl Tx {
     /// When the database fails.
     pub async fn save_payouts(
         &mut self,
-        payouts: &[Payout],
+        payouts: &Payouts,
         results: &[(PayoutResult, bool)],
     ) -> Result<(), StoreError> {
+        let payouts: Vec<&Payout> = payouts.rows.values().collect();
         sqlx::query!(
             "UPDATE payouts p SET attempt = u.attempt, state = u.state, answered_at = u.answered_at
              FROM unnest($1::text[], $2::uuid[], $3::integer[], $4::smallint[], $5::timestamptz[])
                AS u (merchant_id, release_id, attempt, state, answered_at)
              WHERE p.merchant_id = u.merchant_id AND p.release_id = u.release_id",
-            column(payouts, |p| p.merchant.as_str().to_owned()) as _,
-            column(payouts, |p| p.release.0) as _,
-            column(payouts, |p| attempt(p.attempt)) as _,
-            column(payouts, |p| state_number(p.state)) as _,
-            column(payouts, |p| p.at) as _,
+            column(&payouts, |p| p.merchant.as_str().to_owned()) as _,
+            column(&payouts, |p| p.release.0) as _,
+            column(&payouts, |p| attempt(p.attempt)) as _,
+            column(&payouts, |p| state_number(p.state)) as _,
+            column(&payouts, |p| p.at) as _,
         )
         .execute(&mut *self.inner)
         .await

@@ -142,9 +142,11 @@ fn anchor(step: &mut Step<'_>, terms: &Terms, hold: &mut Hold) -> bool {
     true
 }
 
+/// The version of the agreement's calendar; 0, which no version has, while it is not there, so that
+/// its first version is newer too.
 fn calendar_version(step: &Step<'_>, terms: &Terms) -> Option<u64> {
     let id = terms.agreement.calendar.as_ref()?;
-    step.world.calendars.get(id).map(|it| it.version)
+    Some(step.world.calendars.get(id).map_or(0, |it| it.version))
 }
 
 /// After a delivery or confirmation: the clocks of the holds that wait for it, or go by a later

@@ -165,7 +165,8 @@ impl TestBed {
                     name: name.clone(),
                     partitions,
                     replicas: None,
-                    config: Vec::new(),
+                    // Tests write at times of their own, which may be years ago.
+                    config: vec![("retention.ms".to_owned(), "-1".to_owned())],
                 })
                 .collect();
             admin.create_topics(&specs).expect("topics");

@@ -6,17 +6,21 @@
 
 mod bed;
 mod docker;
+pub mod facts;
+mod holdback;
 mod kafka;
 pub mod process;
+mod story;
 
 use std::io::Write;
 use std::sync::OnceLock;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use holdback::demo::postgres::{LocalPostgres, PostgresOptions};
+use ::holdback::demo::postgres::{LocalPostgres, PostgresOptions};
 
-pub use bed::{Message, TestBed};
+pub use bed::{Message, Seen, TestBed};
+pub use holdback::{Holdback, at, eventually};
 pub use kafka::LocalKafka;
 pub use process::Process;
 

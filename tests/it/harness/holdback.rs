@@ -1,0 +1,437 @@
+//! holdback itself, in this process, for one test: real Kafka, real PostgreSQL, time by hand.
+//!
+//! Guarantees that whatever a test did, the books are right when it ends: [`Holdback::checked_end`]
+//! compares the journal with the tables and with what a `read_committed` reader sees.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant as Moment};
+
+use holdback::cli::Role;
+use holdback::clock::{Clock, ManualClock};
+use holdback::config::Config;
+use holdback::kafka::{Admin, Partition};
+use holdback::rules::time::Instant;
+use holdback::service::{self, Controls, Service};
+use holdback::store::Store;
+use metrics_exporter_prometheus::PrometheusHandle;
+use serde_json::Value;
+use sqlx::PgPool;
+use tokio::task::{JoinHandle, block_in_place};
+
+use super::story::{Event, validate};
+use super::{Message, Seen, TestBed, environment, say};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The input topics, by the contract's names.
+pub const INPUTS: [&str; 5] = [
+    "order-completed",
+    "refund",
+    "dispute",
+    "merchant",
+    "payout-result",
+];
+
+/// The service over a test bed, running or stopped.
+pub struct Holdback {
+    pub bed: TestBed,
+    /// What the service knows, read past it.
+    pub store: Store,
+    hand: ManualClock,
+    now: Instant,
+    settings: BTreeMap<String, String>,
+    running: Option<(Controls, JoinHandle<anyhow::Result<()>>)>,
+    admin: Admin,
+}
+
+/// `11-03 10:00` and `11-03` as instants of the tests' year; anything longer as it is.
+pub fn at(short: &str) -> String {
+    match short.len() {
+        5 => format!("2025-{short}T00:00:00Z"),
+        11 => format!("2025-{}:00Z", short.replace(' ', "T")),
+        _ => short.to_owned(),
+    }
+}
+
+fn instant(short: &str) -> Instant {
+    Instant::new(at(short).parse().expect("an instant"))
+}
+
+/// A process has one recorder of metrics.
+fn metrics() -> PrometheusHandle {
+    static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
+    METRICS
+        .get_or_init(|| {
+            if let Some(filter) = environment("HOLDBACK_TEST_LOG") {
+                tracing_subscriber::fmt()
+                    .with_env_filter(filter)
+                    .with_writer(std::io::stderr)
+                    .init();
+            }
+            service::start_metrics().expect("the first recorder")
+        })
+        .clone()
+}
+
+/// Asks until the answer is there; then that is the state that the panic shows.
+pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Result<T, String>) -> T {
+    let began = Moment::now();
+    let mut told = 0;
+    loop {
+        match ask().await {
+            Ok(answer) => return answer,
+            Err(state) => {
+                let waited = began.elapsed();
+                assert!(waited < PATIENCE, "{what}: not after {waited:?}; {state}");
+                if waited.as_secs() / 10 > told {
+                    told = waited.as_secs() / 10;
+                    say(&format!("still waiting until {what}: {state}"));
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    }
+}
+
+impl Holdback {
+    /// On a bed of its own, the hand at this instant.
+    pub async fn start(name: &str, now: &str) -> Self {
+        Self::start_with(name, now, &[]).await
+    }
+
+    /// The same with further settings, by their variables without `HOLDBACK_`.
+    pub async fn start_with(name: &str, now: &str, settings: &[(&str, &str)]) -> Self {
+        let mut holdback = Self::stopped(name, now, settings).await;
+        holdback.run().await;
+        holdback
+    }
+
+    /// Ready to run, so that a test can write before the first start.
+    pub async fn stopped(name: &str, now: &str, settings: &[(&str, &str)]) -> Self {
+        let bed = TestBed::new(name).await;
+        let defaults = [
+            ("NAME", bed.name.as_str()),
+            ("DATABASE_URL", &bed.database_url),
+            ("DATABASE_MAX_CONNECTIONS", "5"),
+            ("KAFKA_BROKERS", &bed.brokers),
+            ("KAFKA_GROUP", &bed.name),
+            ("INGEST_START", "earliest"),
+            ("INGEST_WORKERS", "1"),
+            ("RELEASE_NOT_BEFORE", "2020-01-01T00:00:00Z"),
+        ];
+        let topics = bed.topics.iter().map(|(contract, actual)| {
+            let plain = contract.strip_prefix("holdback-").unwrap_or(contract);
+            let key = format!("TOPICS_{}", plain.replace('-', "_").to_uppercase());
+            (key, actual.clone())
+        });
+        let mut all: BTreeMap<String, String> = topics.collect();
+        for (key, value) in defaults.iter().chain(settings) {
+            all.insert((*key).to_owned(), (*value).to_owned());
+        }
+        let hand = ManualClock::at(instant(now));
+        let config = config(&all);
+        let store = service::connect(&config, Clock::Manual(hand.clone()))
+            .await
+            .expect("PostgreSQL");
+        store.migrate().await.expect("the schema");
+        let patience = Duration::from_secs(20);
+        let admin = Admin::open(&bed.settings(), patience).expect("an admin client");
+        Self {
+            bed,
+            store,
+            hand,
+            now: instant(now),
+            settings: all,
+            running: None,
+            admin,
+        }
+    }
+
+    /// Starts the service with every role but the HTTP server.
+    pub async fn run(&mut self) {
+        assert!(self.running.is_none(), "it runs already");
+        let config = config(&self.settings);
+        let clock = Clock::Manual(self.hand.clone());
+        let service = Service::prepare(config, clock).await.expect("prepared");
+        let roles = [Role::Ingest, Role::Release, Role::Publish].into();
+        let controls = Controls::new(metrics(), &roles);
+        let steering = controls.clone();
+        let running = tokio::spawn(async move { service.run(&roles, steering).await });
+        self.running = Some((controls, running));
+    }
+
+    /// Stops the service, which must end without an error.
+    pub async fn stop(&mut self) {
+        if let Some((controls, running)) = self.running.take() {
+            controls.stop.cancel();
+            let ended = running.await.expect("no panic");
+            ended.expect("a clean end");
+        }
+    }
+
+    /// Another setting for the next start.
+    pub fn setting(&mut self, key: &str, value: &str) {
+        self.settings.insert(key.to_owned(), value.to_owned());
+    }
+
+    /// Why the service is not ready, by component.
+    pub fn not_ready(&self) -> BTreeMap<&'static str, String> {
+        let (controls, _) = self.running.as_ref().expect("it runs");
+        controls.readiness.reasons()
+    }
+
+    /// Writes an event as `CloudEvents` in binary mode to the topic where its type usually goes, at
+    /// the hand's time.
+    pub fn send(&self, type_name: &str, data: &Value) {
+        self.send_to(usual_topic(type_name), type_name, data);
+    }
+
+    /// The same to any topic.
+    pub fn send_to(&self, topic: &str, type_name: &str, data: &Value) {
+        let id = format!("{:016x}", rand::random::<u64>());
+        let headers = [
+            ("ce_specversion", "1.0"),
+            ("ce_id", &id),
+            ("ce_source", "/test"),
+            ("ce_type", type_name),
+            ("content-type", "application/json"),
+        ];
+        self.write(
+            topic,
+            &Message {
+                key: data["merchant_id"].as_str(),
+                headers: &headers,
+                value: Some(data.to_string().as_bytes()),
+                timestamp_ms: None,
+            },
+        );
+    }
+
+    /// Writes a message at the hand's time, unless it brings its own.
+    pub fn write(&self, topic: &str, message: &Message<'_>) {
+        let now = self.now.timestamp().as_millisecond();
+        let timestamp_ms = message.timestamp_ms.or(Some(now));
+        let message = Message {
+            timestamp_ms,
+            ..message.clone()
+        };
+        self.bed.produce(topic, &message);
+    }
+
+    /// Moves the hand; nothing is waited for.
+    pub fn set(&mut self, now: &str) {
+        self.now = instant(now);
+        self.hand.set(self.now);
+    }
+
+    /// Moves the hand and waits until everything due by then is released, closed and published.
+    pub async fn pass_to(&mut self, now: &str) {
+        self.applied().await;
+        self.set(now);
+        self.due_done().await;
+    }
+
+    /// Waits until the gate has reached the hand and nothing due by then is left to look at.
+    pub async fn due_done(&self) {
+        eventually("what is due is done", async || {
+            let topics = INPUTS.map(|topic| self.bed.topic(topic).to_owned());
+            let gate = self.store.gate(&topics).await.map_err(|e| e.to_string())?;
+            if gate.moment.is_none_or(|moment| moment < self.now) {
+                return Err(format!("the gate stands at {gate:?}"));
+            }
+            let left: i64 = sqlx::query_scalar(
+                "SELECT (SELECT count(*) FROM due WHERE due_at <= $1)
+                      + (SELECT count(*) FROM settlements WHERE releases > 0 AND settled_at <= $1)",
+            )
+            .bind(jiff_sqlx::Timestamp::from(self.now.timestamp()))
+            .fetch_one(self.pool())
+            .await
+            .map_err(|error| error.to_string())?;
+            (left == 0).then_some(()).ok_or(format!("{left} left"))
+        })
+        .await;
+        self.published().await;
+    }
+
+    /// Waits until everything written is applied and its events are published.
+    pub async fn applied(&self) {
+        self.read().await;
+        self.published().await;
+    }
+
+    /// Waits until the positions of all partitions that are not halted have reached their ends.
+    pub async fn read(&self) {
+        block_in_place(|| self.bed.flush());
+        eventually("the input is applied", async || {
+            let positions = self.store.all_positions().await;
+            let positions = positions.map_err(|error| error.to_string())?;
+            let keys: Vec<Partition> = positions
+                .iter()
+                .map(|((topic, partition), _)| (topic.as_str().into(), *partition))
+                .collect();
+            if keys.len() < 2 * INPUTS.len() {
+                return Err(format!("only {keys:?} are known"));
+            }
+            let ends = block_in_place(|| self.admin.ends(&keys)).map_err(|e| e.to_string())?;
+            for (key, (_, position)) in keys.iter().zip(&positions) {
+                if position.halted.is_none() && position.next_offset < Some(ends[key]) {
+                    let waits = self.running.as_ref().map(|(it, _)| it.readiness.reasons());
+                    return Err(format!("{key:?}: {position:?} of {} {waits:?}", ends[key]));
+                }
+            }
+            Ok(())
+        })
+        .await;
+    }
+
+    /// Waits until the whole journal and all dead letters have been read back.
+    pub async fn published(&self) {
+        eventually("the journal is published", async || {
+            let left: i64 = self
+                .number("SELECT (SELECT count(*) FROM merchants WHERE published_sequence < last_sequence)
+                              + (SELECT count(*) FROM dead_letters WHERE NOT published)")
+                .await;
+            let waits = self.running.as_ref().map(|(it, _)| it.readiness.reasons());
+            (left == 0).then_some(()).ok_or(format!("{left} left; {waits:?}"))
+        })
+        .await;
+    }
+
+    /// The answer to a question that has one number.
+    pub async fn number(&self, sql: &'static str) -> i64 {
+        sqlx::query_scalar(sql)
+            .fetch_one(self.pool())
+            .await
+            .expect("a number")
+    }
+
+    pub fn pool(&self) -> &PgPool {
+        self.store.pool()
+    }
+
+    /// Every event in the output topics, per merchant in order, each valid by its schema.
+    pub fn events(&self) -> Vec<Event> {
+        let mut events = Vec::new();
+        for topic in ["holdback-releases", "holdback-events"] {
+            let seen = block_in_place(|| self.bed.read_all(topic));
+            let read = seen.iter().map(|record| Event::read(topic, record));
+            events.extend(read);
+        }
+        events.iter().for_each(validate);
+        events.sort_by(|one, other| one.place().cmp(&other.place()));
+        events
+    }
+
+    /// What a merchant's events say so far, one line each, the agreements' left out.
+    pub async fn story(&self, merchant: &str) -> Vec<String> {
+        self.published().await;
+        let events = self.events();
+        let own = events.iter().filter(|event| event.merchant == merchant);
+        own.filter(|event| event.kind != "agreement.accepted")
+            .map(Event::line)
+            .collect()
+    }
+
+    /// Waits for a merchant's story to be this one.
+    pub async fn tells(&self, merchant: &str, expected: &[&str]) {
+        let mut told = Vec::new();
+        let began = Moment::now();
+        while told != expected {
+            told = self.story(merchant).await;
+            if told.len() >= expected.len() || began.elapsed() > PATIENCE {
+                break;
+            }
+        }
+        assert_eq!(told, expected, "{merchant}'s story");
+    }
+
+    /// The dead letters in their topic, once all are there.
+    pub async fn dead_letters(&self) -> Vec<Seen> {
+        self.published().await;
+        block_in_place(|| self.bed.read_all("holdback-dead-letters"))
+    }
+
+    /// The reasons of the dead letters in their topic, by what was written there first.
+    pub async fn reasons(&self) -> Vec<String> {
+        let letters = self.dead_letters().await;
+        let mut reasons: Vec<String> = letters
+            .iter()
+            .map(|letter| letter.headers["holdback_reason"].clone())
+            .collect();
+        reasons.sort_unstable();
+        reasons
+    }
+
+    /// Stops the service and proves the books: no differences, nothing unpublished, every line of
+    /// the journal in its topic once and in order, every dead letter in its own once.
+    pub async fn checked_end(mut self) {
+        self.published().await;
+        self.stop().await;
+        let audit = self.store.audit().await.expect("an audit");
+        assert_eq!(audit.differences, [], "the audit");
+        assert_eq!(audit.unpublished, 0, "unpublished lines");
+        let rows: Vec<(String, i64, i64, String)> = sqlx::query_as(
+            "SELECT merchant_id, sequence, previous, event_id::text FROM journal
+             ORDER BY merchant_id COLLATE \"C\", sequence",
+        )
+        .fetch_all(self.pool())
+        .await
+        .expect("the journal");
+        let events: Vec<_> = self.events().iter().map(Event::identity).collect();
+        assert_eq!(events, rows, "the topics and the journal");
+        in_order(&self.events());
+        let buried = block_in_place(|| self.bed.read_all("holdback-dead-letters"));
+        let mut places: Vec<_> = buried.iter().map(buried_at).collect();
+        places.sort_unstable();
+        let mut known: Vec<(String, String, String)> =
+            sqlx::query_as("SELECT topic, partition::text, record_offset::text FROM dead_letters")
+                .fetch_all(self.pool())
+                .await
+                .expect("dead letters");
+        known.sort_unstable();
+        assert_eq!(places, known, "the dead letters");
+    }
+}
+
+fn buried_at(letter: &Seen) -> (String, String, String) {
+    let header = |name: &str| letter.headers[name].clone();
+    (
+        header("holdback_topic"),
+        header("holdback_partition"),
+        header("holdback_offset"),
+    )
+}
+
+/// A merchant's events lie in one partition per topic in the order of their sequence, each naming
+/// the one before it.
+fn in_order(events: &[Event]) {
+    let mut last: BTreeMap<(&str, &str), &Event> = BTreeMap::new();
+    for event in events {
+        let before = last.insert((&event.topic, &event.merchant), event);
+        let sequence = before.map_or(0, |before| before.sequence);
+        assert_eq!(event.previous, sequence, "{event:?} names its previous");
+        if let Some(before) = before {
+            assert_eq!(before.partition, event.partition, "{event:?}");
+            assert!(before.offset < event.offset, "{before:?} before {event:?}");
+        }
+    }
+}
+
+fn config(settings: &BTreeMap<String, String>) -> Config {
+    let variables = settings
+        .iter()
+        .map(|(key, value)| (format!("HOLDBACK_{key}"), value.clone()));
+    Config::load(None, variables).expect("good settings")
+}
+
+/// Where messages of a type usually go (contract, section 2).
+fn usual_topic(type_name: &str) -> &'static str {
+    match type_name.split('.').next() {
+        Some("order") => "order-completed",
+        Some("refund") => "refund",
+        Some("dispute") => "dispute",
+        Some("payout") => "payout-result",
+        _ => "merchant",
+    }
+}

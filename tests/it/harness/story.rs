@@ -1,0 +1,172 @@
+//! What holdback said, told in lines that read like a ledger, and held against its schemas.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use jsonschema::Validator;
+use serde_json::Value;
+
+use super::Seen;
+
+/// One event of the output topics.
+#[derive(Debug, Clone)]
+pub struct Event {
+    pub topic: String,
+    pub partition: i32,
+    pub offset: i64,
+    /// `hold.created`
+    pub kind: String,
+    pub merchant: String,
+    pub sequence: i64,
+    pub previous: i64,
+    pub id: String,
+    pub traceparent: Option<String>,
+    pub data: Value,
+}
+
+impl Event {
+    pub fn read(topic: &str, seen: &Seen) -> Self {
+        let data = seen.json();
+        let kind = seen.headers["ce_type"]
+            .strip_prefix("holdback.")
+            .and_then(|rest| rest.strip_suffix(".v1"))
+            .expect("a type of ours");
+        let text = |name: &str| data[name].as_str().expect("a text").to_owned();
+        let number = |name: &str| data[name].as_i64().expect("a number");
+        assert_eq!(seen.headers["ce_sequence"], number("sequence").to_string());
+        assert_eq!(seen.key.as_deref(), data["merchant_id"].as_str());
+        Self {
+            topic: topic.to_owned(),
+            partition: seen.partition,
+            offset: seen.offset,
+            kind: kind.to_owned(),
+            merchant: text("merchant_id"),
+            sequence: number("sequence"),
+            previous: number("previous"),
+            id: seen.headers["ce_id"].clone(),
+            traceparent: seen.headers.get("traceparent").cloned(),
+            data,
+        }
+    }
+
+    pub fn place(&self) -> (&str, i64) {
+        (&self.merchant, self.sequence)
+    }
+
+    /// What the journal must say of it.
+    pub fn identity(&self) -> (String, i64, i64, String) {
+        let Self {
+            merchant,
+            sequence,
+            previous,
+            id,
+            ..
+        } = self;
+        (merchant.clone(), *sequence, *previous, id.clone())
+    }
+
+    /// A field as text: `-` for null.
+    pub fn field(&self, name: &str) -> String {
+        match &self.data[name] {
+            Value::String(text) => text.clone(),
+            Value::Null => "-".to_owned(),
+            other => other.to_string(),
+        }
+    }
+
+    /// A field that holds an instant: `11-10`, or `11-10 08:30` when it is not midnight.
+    fn when(&self, name: &str) -> String {
+        let text = self.field(name);
+        let short = text.strip_prefix("2025-").unwrap_or(&text);
+        let short = short.strip_suffix(":00Z").unwrap_or(short);
+        short.replace("T00:00", "").replace('T', " ")
+    }
+
+    /// The event in a line.
+    pub fn line(&self) -> String {
+        let f = |name: &str| self.field(name);
+        let order = f("order_id");
+        let cause = || match f("refund_id").as_str() {
+            "-" => f("dispute_id"),
+            refund => refund.to_owned(),
+        };
+        match self.kind.as_str() {
+            "order.accepted" => format!("{order} accepted, free {}", f("free")),
+            "hold.created" => {
+                let due = self.when("release_at");
+                format!("{order} {} holds {} until {due}", f("term"), f("original"))
+            }
+            "hold.rescheduled" => {
+                let due = self.when("release_at");
+                format!("{order} moves {} to {due}: {}", f("amount"), f("reason"))
+            }
+            "hold.blocked" | "hold.unblocked" => {
+                let kind = self.kind.trim_start_matches("hold.");
+                let by = (f("block"), f("reference"));
+                let sums = (f("blocked"), f("left"));
+                format!("{order} {kind} {} of {} by {} {}", sums.0, sums.1, by.0, by.1)
+            }
+            "hold.consumed" => {
+                let sums = (f("amount"), f("left"));
+                format!("{order} gives {} to {}, left {}", sums.0, cause(), sums.1)
+            }
+            "hold.restored" | "hold.reversed" => {
+                let kind = self.kind.trim_start_matches("hold.");
+                format!("{order} {kind} {}, left {}", f("amount"), f("left"))
+            }
+            "hold.limit_reached" => format!("{order} over its limit with {}", f("left")),
+            "refund.applied" => {
+                let sources = self.data["sources"].as_array().expect("sources");
+                let sources: Vec<String> = sources
+                    .iter()
+                    .map(|it| (&it["kind"], &it["amount"]))
+                    .map(|(kind, amount)| format!("{kind} {amount}").replace('"', ""))
+                    .collect();
+                format!("{order} {} takes {}", cause(), sources.join(" + "))
+            }
+            "receivable.opened" => format!("{order} owes {} for {}", f("amount"), cause()),
+            "receivable.recovered" => {
+                let sums = (f("amount"), f("left"));
+                format!("{order} owes {} less by {}, left {}", sums.0, f("by"), sums.1)
+            }
+            "release.issued" => {
+                let part = (self.when("settlement_date"), f("settlement_part"));
+                let (amount, reason) = (f("amount"), f("reason"));
+                format!("{order} releases {amount} {reason} {}/{}", part.0, part.1)
+            }
+            "settlement.closed" => {
+                let part = (self.when("settlement_date"), f("part"));
+                let sums = (f("releases"), f("amount"));
+                format!("closed {}/{}: {} with {}", part.0, part.1, sums.0, sums.1)
+            }
+            "settlement.skipped" => {
+                let day = self.when("settlement_date");
+                format!("skipped {day}: {} under {}", f("due"), f("minimum"))
+            }
+            "payout.settled" => format!("{order} {} {}", f("result"), f("amount")),
+            "agreement.accepted" => {
+                let version = (f("agreement_id"), f("agreement_version"));
+                format!("{}/{} late for {}", version.0, version.1, f("late_for"))
+            }
+            other => panic!("no line for {other}"),
+        }
+    }
+}
+
+/// Holds an event against the schema of its type.
+pub fn validate(event: &Event) {
+    static VALIDATORS: OnceLock<Mutex<HashMap<String, Validator>>> = OnceLock::new();
+    let validators = VALIDATORS.get_or_init(Mutex::default).lock();
+    let mut validators = validators.unwrap_or_else(PoisonError::into_inner);
+    let validator = validators.entry(event.kind.clone()).or_insert_with(|| {
+        let name = format!("schemas/events/holdback.{}.v1.schema.json", event.kind);
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+        let bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let schema: Value = serde_json::from_slice(&bytes).expect("JSON");
+        jsonschema::validator_for(&schema).expect("a schema")
+    });
+    if let Err(error) = validator.validate(&event.data) {
+        panic!("{error} at {}: {:#}", error.instance_path(), event.data);
+    }
+}
