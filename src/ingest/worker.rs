@@ -129,10 +129,9 @@ impl Worker {
                     tracing::error!(error, "a position lies outside of its log");
                     self.take_again(input);
                 }
-                Err(error) => {
-                    tracing::warn!(%error, "reading failed");
-                    self.wait();
-                }
+                // What librdkafka reports of its connections, which it logs and mends by itself. To
+                // pause at each report would leave them queued for long after the broker is back.
+                Err(error) => tracing::debug!(%error, "reading was disturbed"),
             }
         }
     }
