@@ -11,7 +11,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
 use rdkafka::util::Timeout;
-use tracing::warn;
+use tracing::debug;
 
 use super::{Error, KafkaSettings};
 
@@ -56,7 +56,8 @@ impl Witness {
 
 impl ClientContext for Witness {
     fn error(&self, error: KafkaError, reason: &str) {
-        warn!(%error, reason, "output producer");
+        // librdkafka's own log says the same.
+        debug!(%error, reason, "output producer");
         self.note(format!("{error}: {reason}"));
     }
 }

@@ -146,6 +146,8 @@ impl Store {
                 ("lock_timeout", "30s"),
                 ("idle_in_transaction_session_timeout", "60s"),
                 ("jit", "off"),
+                // The ROLLBACK below finds no transaction nearly always, and the server says so.
+                ("client_min_messages", "error"),
             ])
             .log_statements(tracing::log::LevelFilter::Trace)
             .log_slow_statements(tracing::log::LevelFilter::Warn, Duration::from_secs(5));
