@@ -42,7 +42,7 @@ async fn a_start_that_can_not_work_is_refused_with_what_to_do() {
     refused(
         &bed,
         &[("HOLDBACK_DATABASE_URL", "no url at all")],
-        1,
+        2,
         &["database.url"],
     );
     refused(
