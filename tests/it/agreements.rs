@@ -13,8 +13,14 @@ async fn orders_wait_for_an_agreement_and_are_applied_when_one_comes() {
     hb.send("order.completed.v1", &order("M-yen", "O-1", "100", "11-03"));
     hb.applied().await;
     // What belongs to an order that waits, waits with it.
-    hb.send("refund.succeeded.v1", &refund("M-any", "O-1", "R-1", "30", "11-03"));
-    hb.send("order.cancelled.v1", &happened("M-own", "O-1", "cancelled_at", "11-03"));
+    hb.send(
+        "refund.succeeded.v1",
+        &refund("M-any", "O-1", "R-1", "30", "11-03"),
+    );
+    hb.send(
+        "order.cancelled.v1",
+        &happened("M-own", "O-1", "cancelled_at", "11-03"),
+    );
     hb.applied().await;
     assert_eq!(hb.number("SELECT count(*) FROM holds").await, 0);
     assert_eq!(hb.number("SELECT count(*) FROM parked").await, 2);
@@ -34,22 +40,34 @@ async fn orders_wait_for_an_agreement_and_are_applied_when_one_comes() {
         (holds == 3).then_some(()).ok_or(format!("{holds} holds"))
     })
     .await;
-    hb.tells("M-own", &["O-1 sale holds 100.00 until 11-10", "O-1 reversed 100.00, left 0.00"])
-        .await;
-    hb.pass_to("11-10").await;
-    hb.tells("M-any", &[
-        "O-1 sale holds 100.00 until 11-10",
-        "O-1 gives 30.00 to R-1, left 70.00",
-        "O-1 R-1 takes hold 30.00",
-        "O-1 releases 70.00 due 11-10/1",
-        "closed 11-10/1: 1 with 70.00",
-    ])
+    hb.tells(
+        "M-own",
+        &[
+            "O-1 sale holds 100.00 until 11-10",
+            "O-1 reversed 100.00, left 0.00",
+        ],
+    )
     .await;
-    hb.tells("M-yen", &[
-        "O-1 sale holds 100.00 until 11-10",
-        "O-1 releases 100.00 due 11-10/1",
-        "closed 11-10/1: 1 with 100.00",
-    ])
+    hb.pass_to("11-10").await;
+    hb.tells(
+        "M-any",
+        &[
+            "O-1 sale holds 100.00 until 11-10",
+            "O-1 gives 30.00 to R-1, left 70.00",
+            "O-1 R-1 takes hold 30.00",
+            "O-1 releases 70.00 due 11-10/1",
+            "closed 11-10/1: 1 with 70.00",
+        ],
+    )
+    .await;
+    hb.tells(
+        "M-yen",
+        &[
+            "O-1 sale holds 100.00 until 11-10",
+            "O-1 releases 100.00 due 11-10/1",
+            "closed 11-10/1: 1 with 100.00",
+        ],
+    )
     .await;
     hb.checked_end().await;
 }
@@ -59,24 +77,39 @@ async fn a_late_agreement_says_how_many_orders_it_would_have_covered_and_changes
     let hb = Holdback::start("late", "11-03 12:00").await;
     hb.send("agreement.published.v1", &agreement("*", "AG-1"));
     hb.applied().await;
-    for (merchant, id, completed) in
-        [("M-1", "O-1", "11-01"), ("M-1", "O-2", "11-02"), ("M-1", "O-3", "11-03"), ("M-2", "O-1", "11-03")]
-    {
+    for (merchant, id, completed) in [
+        ("M-1", "O-1", "11-01"),
+        ("M-1", "O-2", "11-02"),
+        ("M-1", "O-3", "11-03"),
+        ("M-2", "O-1", "11-03"),
+    ] {
         hb.send("order.completed.v1", &order(merchant, id, "100", completed));
     }
     hb.applied().await;
     let terms = json!([{ "name": "long", "rate_bps": 5000, "days": 30, "count": "date" }]);
-    let late = with(agreement("M-1", "AG-2"), json!({
-        "terms": terms, "effective_from": "2025-11-02T00:00:00Z" }));
+    let late = with(
+        agreement("M-1", "AG-2"),
+        json!({
+        "terms": terms, "effective_from": "2025-11-02T00:00:00Z" }),
+    );
     hb.send("agreement.published.v1", &late);
     hb.applied().await;
-    let euros = with(agreement("*", "AG-1"), json!({
-        "version": 2, "effective_from": "2025-11-03T00:00:00Z" }));
+    let euros = with(
+        agreement("*", "AG-1"),
+        json!({
+        "version": 2, "effective_from": "2025-11-03T00:00:00Z" }),
+    );
     hb.send("agreement.published.v1", &euros);
     // Another merchant's id, another content of a known version.
     hb.send("agreement.published.v1", &agreement("M-2", "AG-2"));
-    hb.send("agreement.published.v1", &with(late.clone(), json!({ "terms": [
-        { "name": "long", "rate_bps": 4000, "days": 30 }] })));
+    hb.send(
+        "agreement.published.v1",
+        &with(
+            late.clone(),
+            json!({ "terms": [
+        { "name": "long", "rate_bps": 4000, "days": 30 }] }),
+        ),
+    );
     hb.applied().await;
     hb.send("order.completed.v1", &order("M-1", "O-4", "100", "11-03"));
     hb.applied().await;
@@ -86,20 +119,26 @@ async fn a_late_agreement_says_how_many_orders_it_would_have_covered_and_changes
         .filter(|event| event.kind == "agreement.accepted")
         .map(|event| format!("{}: {}", event.merchant, event.line()))
         .collect();
-    assert_eq!(said, [
-        "*: AG-1/1 late for 0",
-        // O-3 of M-1 was held under version 1 too, and so was M-2's order.
-        "*: AG-1/2 late for 2",
-        "M-1: AG-2/1 late for 2",
-    ]);
+    assert_eq!(
+        said,
+        [
+            "*: AG-1/1 late for 0",
+            // O-3 of M-1 was held under version 1 too, and so was M-2's order.
+            "*: AG-1/2 late for 2",
+            "M-1: AG-2/1 late for 2",
+        ]
+    );
     let mut told = hb.story("M-1").await;
     told.sort_unstable();
-    assert_eq!(told, [
-        "O-1 sale holds 100.00 until 11-08",
-        "O-2 sale holds 100.00 until 11-09",
-        "O-3 sale holds 100.00 until 11-10",
-        "O-4 long holds 50.00 until 12-03",
-    ]);
+    assert_eq!(
+        told,
+        [
+            "O-1 sale holds 100.00 until 11-08",
+            "O-2 sale holds 100.00 until 11-09",
+            "O-3 sale holds 100.00 until 11-10",
+            "O-4 long holds 50.00 until 12-03",
+        ]
+    );
     assert_eq!(hb.reasons().await, ["conflict", "mismatch"]);
     hb.checked_end().await;
 }
@@ -107,11 +146,14 @@ async fn a_late_agreement_says_how_many_orders_it_would_have_covered_and_changes
 #[tokio::test(flavor = "multi_thread")]
 async fn a_calendar_that_comes_late_gives_dates_and_a_newer_one_moves_them() {
     let mut hb = Holdback::start("calendar", "11-03 12:00").await;
-    let business = with(agreement("*", "AG-1"), json!({
-        "calendar": "C",
-        "terms": [{ "name": "sale", "rate_bps": 10000, "days": 2, "day_kind": "business",
-                    "count": "date" }],
-    }));
+    let business = with(
+        agreement("*", "AG-1"),
+        json!({
+            "calendar": "C",
+            "terms": [{ "name": "sale", "rate_bps": 10000, "days": 2, "day_kind": "business",
+                        "count": "date" }],
+        }),
+    );
     hb.send("agreement.published.v1", &business);
     hb.applied().await;
     hb.send("order.completed.v1", &order("M-1", "O-1", "100", "11-03"));
@@ -130,27 +172,35 @@ async fn a_calendar_that_comes_late_gives_dates_and_a_newer_one_moves_them() {
         async move {
             eventually("the hold is rescheduled", async || {
                 let told = hb.story("M-1").await;
-                (told.len() == count).then_some(()).ok_or(format!("{told:?}"))
+                (told.len() == count)
+                    .then_some(())
+                    .ok_or(format!("{told:?}"))
             })
             .await;
         }
     };
     moved(2).await;
-    hb.send("calendar.published.v1", &calendar(3, &["2025-11-05", "2025-11-06"]));
+    hb.send(
+        "calendar.published.v1",
+        &calendar(3, &["2025-11-05", "2025-11-06"]),
+    );
     hb.applied().await;
     moved(3).await;
     // A lower version than the highest changes nothing.
     hb.send("calendar.published.v1", &calendar(2, &["2025-11-07"]));
     hb.applied().await;
     hb.pass_to("11-07").await;
-    hb.tells("M-1", &[
-        "O-1 sale holds 100.00 until -",
-        // Its second working day is over; it goes with the next settlement.
-        "O-1 moves 100.00 to 11-06: calendar",
-        "O-1 moves 100.00 to 11-07: calendar",
-        "O-1 releases 100.00 due 11-07/1",
-        "closed 11-07/1: 1 with 100.00",
-    ])
+    hb.tells(
+        "M-1",
+        &[
+            "O-1 sale holds 100.00 until -",
+            // Its second working day is over; it goes with the next settlement.
+            "O-1 moves 100.00 to 11-06: calendar",
+            "O-1 moves 100.00 to 11-07: calendar",
+            "O-1 releases 100.00 due 11-07/1",
+            "closed 11-07/1: 1 with 100.00",
+        ],
+    )
     .await;
     hb.checked_end().await;
 }
