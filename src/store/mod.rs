@@ -147,11 +147,7 @@ impl Store {
                 ("lock_timeout", "30s"),
                 ("idle_in_transaction_session_timeout", "60s"),
                 ("jit", "off"),
-<<<<<<< HEAD
                 // The ROLLBACK on release warns each time that there is nothing to roll back.
-=======
-                // The ROLLBACK below finds no transaction nearly always, and the server says so.
->>>>>>> it2
                 ("client_min_messages", "error"),
             ])
             .log_statements(tracing::log::LevelFilter::Trace)
