@@ -176,7 +176,11 @@ impl Process {
     }
 
     fn must_not_have_panicked(&self) {
-        assert!(!self.log().contains("panicked at"), "{} panicked", self.name);
+        assert!(
+            !self.log().contains("panicked at"),
+            "{} panicked",
+            self.name
+        );
     }
 }
 

@@ -111,7 +111,11 @@ async fn unread(bed: &TestBed, admin: &Admin, connection: &mut PgConnection) -> 
 /// Holds topics and tables against the facts, after [`settled`].
 pub async fn are_right(bed: &TestBed, traffic: &Traffic<'_>) {
     let events = read_events(bed);
-    say(&format!("{}: {} events in the topics", bed.name, events.len()));
+    say(&format!(
+        "{}: {} events in the topics",
+        bed.name,
+        events.len()
+    ));
     sequences_have_no_gaps(&events);
     the_journal_says_the_same(bed, &events).await;
     every_order_has_its_holds_once(&events, &traffic.expected);
@@ -121,7 +125,11 @@ pub async fn are_right(bed: &TestBed, traffic: &Traffic<'_>) {
     nothing_was_refused(bed).await;
     let audit = run_to_end(holdback(bed, &["audit"], &[]));
     assert_eq!(audit.code, Some(0), "audit: {}", audit.said);
-    assert!(audit.said.contains(" 0 not yet published"), "{}", audit.said);
+    assert!(
+        audit.said.contains(" 0 not yet published"),
+        "{}",
+        audit.said
+    );
 }
 
 fn read_events(bed: &TestBed) -> Vec<Event> {
@@ -313,8 +321,7 @@ async fn money_is_where_it_belongs(bed: &TestBed, expected: &BTreeMap<(String, S
     .fetch_all(&mut connection)
     .await
     .expect("accounts");
-    let journal: BTreeMap<String, i64> =
-        rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let journal: BTreeMap<String, i64> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
     assert_eq!(journal, net, "held + payable - receivable");
 }
 

@@ -67,7 +67,10 @@ impl Victims<'_> {
         let moment = Duration::from_millis(self.random.random_range(0..300));
         tokio::time::sleep(moment).await;
         let which = self.random.random_range(1..4_u8);
-        say(&format!("{}: kill -9, processes {which:02b}", self.bed.name));
+        say(&format!(
+            "{}: kill -9, processes {which:02b}",
+            self.bed.name
+        ));
         for (place, process) in self.processes.iter_mut().enumerate() {
             if which & (1 << place) != 0 {
                 process.take().expect("running").kill();

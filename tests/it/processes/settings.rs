@@ -79,7 +79,10 @@ async fn a_start_that_can_not_work_is_refused_with_what_to_do() {
         &bed,
         &[("HOLDBACK_INGEST_WORKER", "1")],
         2,
-        &["HOLDBACK_INGEST_WORKER is not a setting", "HOLDBACK_INGEST_WORKERS"],
+        &[
+            "HOLDBACK_INGEST_WORKER is not a setting",
+            "HOLDBACK_INGEST_WORKERS",
+        ],
     );
     refused(
         &bed,
@@ -119,7 +122,11 @@ async fn check_tells_all_that_is_wrong_and_topics_makes_what_is_missing() {
     let more = [("HOLDBACK_TOPICS_REFUND", made.as_str())];
     let ended = run_to_end(holdback(&bed, &["check"], &more));
     assert_eq!(ended.code, Some(1), "{}", ended.said);
-    for word in ["`holdback migrate`", made.as_str(), "2 of the checks failed"] {
+    for word in [
+        "`holdback migrate`",
+        made.as_str(),
+        "2 of the checks failed",
+    ] {
         assert!(ended.said.contains(word), "{word:?}: {}", ended.said);
     }
     migrate(&bed);
@@ -127,7 +134,9 @@ async fn check_tells_all_that_is_wrong_and_topics_makes_what_is_missing() {
     let ended = run_to_end(holdback(&bed, &arguments, &more));
     assert_eq!(ended.code, Some(0), "{}", ended.said);
     assert!(
-        ended.said.contains(&format!("{made}: created with 3 partitions")),
+        ended
+            .said
+            .contains(&format!("{made}: created with 3 partitions")),
         "{}",
         ended.said
     );

@@ -132,9 +132,7 @@ impl<'a> Traffic<'a> {
     }
 
     fn agree(&self, merchant: &str) {
-        let term = |name, rate_bps, days| {
-            json!({"name": name, "rate_bps": rate_bps, "days": days, "count": "instant"})
-        };
+        let term = |name, rate_bps, days| json!({"name": name, "rate_bps": rate_bps, "days": days, "count": "instant"});
         let terms = match Kind::of(merchant) {
             Kind::Rolling => vec![term("sale", 9000, 1), term("reserve", 1000, 365)],
             Kind::Waiting => vec![term("sale", 10000, 365)],
