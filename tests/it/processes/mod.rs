@@ -3,6 +3,7 @@
 
 mod books;
 mod faults;
+mod interop;
 mod lifecycle;
 mod settings;
 mod traffic;
