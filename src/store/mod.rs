@@ -14,6 +14,7 @@ pub mod deployment;
 pub mod due;
 pub mod journal;
 pub mod orders;
+pub mod overview;
 pub mod parked;
 pub mod payouts;
 pub mod positions;
