@@ -13,6 +13,7 @@ use crate::bench;
 use crate::cli::{Cli, Command, ExplainArgs, Role, TopicsArgs};
 use crate::clock::Clock;
 use crate::config::{self, Config, ConfigErrors};
+use crate::demo;
 use crate::ingest;
 use crate::kafka::{Admin, TopicSpec};
 use crate::release::passage;
@@ -32,17 +33,21 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// # Errors
 /// [`ConfigErrors`] when the settings are wrong; else what kept the command from doing its work.
 pub async fn execute(cli: Cli) -> anyhow::Result<()> {
-    let config = settings(cli.config)?;
-    telemetry::start_logs(&config.log)?;
+    let configured = || -> anyhow::Result<Config> {
+        let config = settings(cli.config)?;
+        telemetry::start_logs(&config.log)?;
+        Ok(config)
+    };
     match cli.command {
-        Command::Run(args) => run(config, &args.roles()).await,
-        Command::Migrate => migrate(&config).await,
-        Command::Topics(args) => topics(&config, &args).await,
-        Command::Check => check(&config).await,
-        Command::Explain(args) => explain(&config, &args).await,
-        Command::Audit => audit(&config).await,
-        Command::Bench(args) => bench::run(config, &args).await,
-        Command::Demo(_) => bail!("the demo is not in this build"),
+        Command::Run(args) => run(configured()?, &args.roles()).await,
+        Command::Migrate => migrate(&configured()?).await,
+        Command::Topics(args) => topics(&configured()?, &args).await,
+        Command::Check => check(&configured()?).await,
+        Command::Explain(args) => explain(&configured()?, &args).await,
+        Command::Bench(args) => bench::run(configured()?, &args).await,
+        Command::Audit => audit(&configured()?).await,
+        // Needs no settings, and keeps its logs out of the view.
+        Command::Demo(args) => demo::run(&args).await,
     }
 }
 

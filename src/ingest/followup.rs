@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::Rules;
-use super::batch::reparse_with;
+use super::fold::reparse_with;
 use crate::http::Heartbeat;
 use crate::rules::decide::{self, World};
 use crate::rules::ids::MerchantId;

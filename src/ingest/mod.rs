@@ -6,10 +6,14 @@
 //!
 //! [`Ingest::apply_once`] is the bounded step that the worker and the tests call.
 
+mod answers;
 mod assignment;
 mod batch;
+mod catalogue;
+mod fold;
 pub mod followup;
 pub mod freshness;
+mod work;
 pub mod worker;
 
 use std::collections::HashMap;
@@ -222,7 +226,7 @@ fn steps(records: &[Record], expected: &Positions) -> Vec<Advance> {
 /// When the database fails.
 pub async fn look_up(store: &Store, rules: &Rules, key: OrderKey) -> Result<Order, StoreError> {
     let mut tx = store.begin().await?;
-    let reparse = batch::reparse_with(rules);
+    let reparse = fold::reparse_with(rules);
     let mut cases = tx
         .load_orders(
             std::slice::from_ref(&key),

@@ -15,6 +15,7 @@ pub mod due;
 pub mod history;
 pub mod journal;
 pub mod orders;
+pub mod overview;
 pub mod parked;
 pub mod payouts;
 pub mod positions;

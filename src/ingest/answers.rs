@@ -1,0 +1,58 @@
+//! Payout results of a batch, applied to the releases that they answer.
+
+use super::work::Work;
+use crate::message::{Reason, Rejection};
+use crate::rules::fact::PayoutResult;
+use crate::rules::payout;
+use crate::store::payouts::result_key;
+use crate::store::{StoreError, Tx};
+
+impl Work<'_> {
+    pub(super) async fn settle_payouts(
+        &mut self,
+        tx: &mut Tx,
+        results: &[(usize, PayoutResult)],
+    ) -> Result<(), StoreError> {
+        if results.is_empty() {
+            return Ok(());
+        }
+        let all: Vec<PayoutResult> = results.iter().map(|(_, result)| result.clone()).collect();
+        let mut known = tx.known_results(&all).await?;
+        let mut payouts = tx.lock_payouts(&all).await?;
+        let mut fresh = Vec::new();
+        for (place, result) in results {
+            let key = result_key(result);
+            if let Some(first) = known.get(&key) {
+                if *first == result.content {
+                    self.applied.duplicates += 1;
+                    continue;
+                }
+                let rejection = Rejection {
+                    reason: Reason::Conflict,
+                    detail: "this payout result is known with other content".to_owned(),
+                    moves_money: false,
+                    about: None,
+                };
+                self.reject(*place, &rejection);
+                continue;
+            }
+            let releases = payouts.behind(&key.0, key.1);
+            if releases.is_empty() {
+                tracing::warn!(alarm = "payout_of_unknown_release", merchant = %key.0, subject = %key.1, "a payout result names no release of ours");
+                self.applied.kept += 1;
+            } else {
+                self.applied.applied += 1;
+            }
+            for release in &releases {
+                if let Some(payout) = payouts.get_mut(&key.0, *release) {
+                    let entries = payout::apply(payout, result);
+                    self.lines
+                        .add(&result.merchant, entries, self.source(*place));
+                }
+            }
+            known.insert(key, result.content);
+            fresh.push((result.clone(), !releases.is_empty()));
+        }
+        tx.save_payouts(&payouts, &fresh).await
+    }
+}

@@ -1,0 +1,279 @@
+//! Facts about orders folded into their orders, in the order in which they came.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::Rules;
+use super::work::Work;
+use crate::message::incoming::{self, Limits, Parsed};
+use crate::message::{About, Reason, Record, Rejection};
+use crate::rules::decide::{self, Outcome, Refusal, Verdict, World};
+use crate::rules::fact::{Fact, FactKey, FactKind, OrderEvent, OrderFact};
+use crate::rules::ids::{MerchantId, OrderId};
+use crate::rules::order::{Block, BlockKind};
+use crate::store::agreements::Catalogue;
+use crate::store::cases::{Cases, OrderKey, Source};
+use crate::store::{StoreError, Tx};
+
+impl Work<'_> {
+    /// Folds the order facts, each into its order, in the order in which they came.
+    pub(super) async fn fold_orders(
+        &mut self,
+        tx: &mut Tx,
+        catalogue: &mut Catalogue,
+        facts: &[(usize, OrderFact)],
+    ) -> Result<(), StoreError> {
+        let keys: BTreeSet<OrderKey> = facts
+            .iter()
+            .map(|(_, fact)| (fact.merchant.clone(), fact.order.clone()))
+            .chain(self.distrusted.iter().map(|(key, _)| key.clone()))
+            .collect();
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let keys: Vec<OrderKey> = keys.into_iter().collect();
+        let mut homes = tx.orders_of(&identified(facts)).await?;
+        let rules = self.rules;
+        let reparse = |record: &Record| reparse(record, rules);
+        let mut cases = tx.load_orders(&keys, catalogue, &reparse).await?;
+        let calendars = catalogue.calendars();
+        let now = tx.now;
+        for (place, fact) in facts {
+            let agreements = catalogue.of(&fact.merchant);
+            let world = World {
+                agreements: &agreements,
+                calendars: &calendars,
+                now,
+            };
+            let id = own_id(fact);
+            let home = id.as_ref().and_then(|id| homes.get(id)).cloned();
+            let accepted = self.fold_one(*place, fact, home, &mut cases, world)?;
+            // Known from now on, but only what was accepted: a refused one may come right yet.
+            if let Some(id) = id.filter(|(_, kind, _)| accepted && *kind == fact.key().kind) {
+                homes.entry(id).or_insert_with(|| fact.order.clone());
+            }
+        }
+        self.find_strangers(tx, catalogue, facts, &mut cases)
+            .await?;
+        for (key, mut block) in std::mem::take(&mut self.distrusted) {
+            let Some(case) = cases.get_mut(&key) else {
+                continue;
+            };
+            block.opened_at = now;
+            let agreements = catalogue.of(&key.0);
+            let world = World {
+                agreements: &agreements,
+                calendars: &calendars,
+                now,
+            };
+            let entries = decide::block(&mut case.order, block, world);
+            self.lines.add(&key.0, entries, None);
+        }
+        tx.save_orders(&cases, catalogue).await
+    }
+
+    /// Folds one fact; true when it was accepted.
+    fn fold_one(
+        &mut self,
+        place: usize,
+        fact: &OrderFact,
+        home: Option<OrderId>,
+        cases: &mut Cases,
+        world: World<'_>,
+    ) -> Result<bool, StoreError> {
+        let key = (fact.merchant.clone(), fact.order.clone());
+        let case = cases.get_mut(&key).ok_or_else(|| {
+            StoreError::Unreadable(format!("order {} was not loaded", fact.order))
+        })?;
+        let elsewhere = home.filter(|home| *home != fact.order);
+        let answer = match elsewhere {
+            Some(home) => Err(misplaced(fact, &home)),
+            None => decide::apply(&mut case.order, fact.clone(), world),
+        };
+        match answer {
+            Ok(outcome) => {
+                let source = self.source(place);
+                if outcome.verdict == Verdict::Kept {
+                    case.messages
+                        .insert(fact.key(), self.records[place].clone());
+                }
+                if matches!(fact.what, OrderEvent::Completed(_)) && case.source.is_none() {
+                    case.source = source;
+                }
+                self.take(&key, outcome, source, &mut case.messages);
+                Ok(true)
+            }
+            Err(refusal) => {
+                let moves_money = moves_money(fact, &refusal);
+                let rejection = Rejection {
+                    reason: Reason::from(&refusal),
+                    detail: refusal.to_string(),
+                    moves_money,
+                    about: moves_money.then(|| About {
+                        merchant: key.0.clone(),
+                        order: key.1.clone(),
+                    }),
+                };
+                self.reject(place, &rejection);
+                Ok(false)
+            }
+        }
+    }
+
+    /// Books an outcome: its lines, its counts, and the parked facts that it refused.
+    fn take(
+        &mut self,
+        key: &OrderKey,
+        outcome: Outcome,
+        source: Option<Source>,
+        messages: &mut HashMap<FactKey, Record>,
+    ) {
+        match outcome.verdict {
+            Verdict::Applied => self.applied.applied += 1,
+            Verdict::Kept => self.applied.kept += 1,
+            Verdict::Duplicate => self.applied.duplicates += 1,
+        }
+        self.lines.add(&key.0, outcome.entries, source);
+        for alarm in outcome.alarms {
+            tracing::warn!(alarm, merchant = %key.0, order = %key.1, "someone should look at this order");
+        }
+        for (parked, refusal) in outcome.refused {
+            if let Some(record) = messages.remove(&parked) {
+                let rejection = Rejection {
+                    reason: Reason::from(&refusal),
+                    detail: refusal.to_string(),
+                    moves_money: true,
+                    about: Some(About {
+                        merchant: key.0.clone(),
+                        order: key.1.clone(),
+                    }),
+                };
+                self.refuse_record(record, &rejection);
+            }
+        }
+    }
+
+    /// A kept fact whose order is known under another merchant may be about that order's money:
+    /// whichever of the two comes second finds the other (contract, section 10).
+    async fn find_strangers(
+        &mut self,
+        tx: &mut Tx,
+        catalogue: &mut Catalogue,
+        facts: &[(usize, OrderFact)],
+        cases: &mut Cases,
+    ) -> Result<(), StoreError> {
+        let touched: BTreeSet<OrderKey> = facts
+            .iter()
+            .map(|(_, fact)| (fact.merchant.clone(), fact.order.clone()))
+            .collect();
+        let (sold, unsold): (Vec<OrderKey>, Vec<OrderKey>) = touched
+            .into_iter()
+            .partition(|key| cases.get(key).is_some_and(|case| case.order.sale.is_some()));
+        let mut found: BTreeSet<(OrderKey, MerchantId)> = BTreeSet::new();
+        for (key, other) in tx.under_other_merchants(&unsold).await? {
+            found.insert(((other, key.1), key.0));
+        }
+        for (key, other) in tx.waited_for_elsewhere(&sold).await? {
+            found.insert((key, other));
+        }
+        let missing: Vec<OrderKey> = found
+            .iter()
+            .map(|(key, _)| key.clone())
+            .filter(|key| !cases.contains_key(key))
+            .collect();
+        if !missing.is_empty() {
+            let merchants: Vec<MerchantId> = missing
+                .iter()
+                .map(|(merchant, _)| merchant.clone())
+                .collect();
+            tx.open_catalogue(catalogue, &merchants, false).await?;
+            let rules = self.rules;
+            let more = tx
+                .load_orders(&missing, catalogue, &|record| reparse(record, rules))
+                .await?;
+            cases.extend(more);
+        }
+        for (key, other) in found {
+            tracing::error!(alarm = "order_under_other_merchant", order = %key.1, merchant = %key.0, %other, "a fact names this order under another merchant");
+            let block = Block {
+                reference: format!("merchant/{other}"),
+                kind: BlockKind::Review,
+                reason: "a fact names this order under another merchant".to_owned(),
+                opened_at: tx.now,
+                cleared_at: None,
+            };
+            self.distrusted.push((key, block));
+        }
+        Ok(())
+    }
+}
+
+/// The refunds and disputes among these facts, by the ids that are theirs alone.
+fn identified(facts: &[(usize, OrderFact)]) -> Vec<OwnId> {
+    let mut ids: Vec<_> = facts.iter().filter_map(|(_, fact)| own_id(fact)).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
+/// A refund's or dispute's own id, which is unique per merchant.
+type OwnId = (MerchantId, FactKind, String);
+
+/// The id of the refund or dispute that the fact is about; `None` when it is about the order alone.
+fn own_id(fact: &OrderFact) -> Option<OwnId> {
+    let key = fact.key();
+    let kind = match key.kind {
+        FactKind::Refunded => FactKind::Refunded,
+        FactKind::DisputeOpened | FactKind::DisputeUpdated | FactKind::DisputeClosed => {
+            FactKind::DisputeOpened
+        }
+        FactKind::Completed | FactKind::Confirmed | FactKind::Delivered | FactKind::Cancelled => {
+            return None;
+        }
+    };
+    Some((fact.merchant.clone(), kind, key.id))
+}
+
+fn misplaced(fact: &OrderFact, home: &OrderId) -> Refusal {
+    let text = format!("{} belongs to order {home}", fact.key().id);
+    match fact.key().kind {
+        FactKind::DisputeUpdated | FactKind::DisputeClosed => Refusal::Mismatch(text),
+        _ => Refusal::Conflict(text),
+    }
+}
+
+/// Whether a refused fact is about money that is about to leave (contract, section 10).
+fn moves_money(fact: &OrderFact, refusal: &Refusal) -> bool {
+    match fact.what {
+        OrderEvent::Completed(_) => matches!(refusal, Refusal::Conflict(_)),
+        OrderEvent::Confirmed { .. } | OrderEvent::Delivered { .. } => false,
+        OrderEvent::Cancelled { .. }
+        | OrderEvent::Refunded(_)
+        | OrderEvent::DisputeOpened(_)
+        | OrderEvent::DisputeUpdated(_)
+        | OrderEvent::DisputeClosed(_) => true,
+    }
+}
+
+/// Reads a parked message again. Its time was judged when it came.
+fn reparse(record: &Record, rules: &Rules) -> Option<OrderFact> {
+    let limits = Limits {
+        max_bytes: usize::MAX,
+        ..rules.limits
+    };
+    let timeless = Record {
+        timestamp: None,
+        ..record.clone()
+    };
+    match incoming::parse(&timeless, rules.default_type(&record.topic), &limits).ok()? {
+        Parsed::Fact(accepted) => match accepted.fact {
+            Fact::Order(fact) => Some(fact),
+            Fact::Agreement(_) | Fact::Calendar(_) | Fact::Payout(_) => None,
+        },
+        Parsed::Tombstone => None,
+    }
+}
+
+/// The reparsing that [`super::followup`] shares.
+pub(super) fn reparse_with(rules: &Rules) -> impl Fn(&Record) -> Option<OrderFact> + Sync + '_ {
+    move |record| reparse(record, rules)
+}

@@ -1,0 +1,72 @@
+//! What happens inside a batch's transaction: what it books, refuses and distrusts.
+
+use super::{Applied, Rules};
+use crate::message::{About, Record, Rejection};
+use crate::rules::order::{Block, BlockKind};
+use crate::store::cases::{OrderKey, Source};
+use crate::store::dead_letters::DeadLetter;
+use crate::store::journal::Lines;
+
+/// What happens inside the transaction.
+pub(super) struct Work<'a> {
+    pub(super) records: &'a [Record],
+    pub(super) rules: &'a Rules,
+    pub(super) lines: Lines,
+    pub(super) letters: Vec<DeadLetter>,
+    /// Orders whose money must wait until a person has looked, with the block to put there.
+    pub(super) distrusted: Vec<(OrderKey, Block)>,
+    pub(super) applied: Applied,
+}
+
+impl Work<'_> {
+    /// Makes a dead letter, and distrusts the order if it may be about money.
+    pub(super) fn reject(&mut self, place: usize, rejection: &Rejection) {
+        let record = &self.records[place];
+        self.refuse_record(record.clone(), rejection);
+    }
+
+    pub(super) fn refuse_record(&mut self, record: Record, rejection: &Rejection) {
+        let place = format!("{}/{}/{}", record.topic, record.partition, record.offset);
+        if rejection.moves_money {
+            match &rejection.about {
+                Some(about) => self.distrust(about, &place, rejection.reason.as_str()),
+                None => tracing::error!(
+                    alarm = "unreadable_money_message",
+                    message = place,
+                    reason = rejection.reason.as_str(),
+                    "a refused message may be about money, and its order can't be read"
+                ),
+            }
+        }
+        self.letters.push(DeadLetter {
+            record,
+            reason: rejection.reason.as_str(),
+            detail: rejection.detail.clone(),
+            about: rejection
+                .about
+                .as_ref()
+                .map(|about| (about.merchant.clone(), about.order.clone())),
+        });
+    }
+
+    fn distrust(&mut self, about: &About, place: &str, reason: &str) {
+        let block = Block {
+            reference: place.to_owned(),
+            kind: BlockKind::Review,
+            reason: format!("a message about this order was refused: {reason}"),
+            opened_at: crate::rules::time::Instant::new(jiff::Timestamp::UNIX_EPOCH),
+            cleared_at: None,
+        };
+        self.distrusted
+            .push(((about.merchant.clone(), about.order.clone()), block));
+    }
+
+    pub(super) fn source(&self, place: usize) -> Option<Source> {
+        let record = self.records.get(place)?;
+        Some(Source {
+            topic: self.rules.topic(&record.topic)?,
+            partition: record.partition,
+            offset: record.offset,
+        })
+    }
+}
