@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 
 use super::agreements::Catalogue;
-use super::orders::HoldRow;
+use super::hold_rows::HoldRow;
 use super::types::{column, currency, order_key};
-use super::writes::{HoldChange, tails};
+use super::hold_writes::{HoldChange, tails};
 use super::{StoreError, Tx, failed};
 use crate::rules::ids::{MerchantId, OrderId};
 use crate::rules::money::Currency;

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
 use super::cases::{Case, Cases};
+use super::numbers::{fact_number, number_fact};
 use super::orders::{Found, Reparse, find};
 use super::types::{column, order_key, unreadable};
 use super::{StoreError, Tx, failed};
@@ -95,7 +96,7 @@ impl Tx {
                  $10::bytea[], $11::jsonb[], $12::bytea[])",
             column(rows, |r| r.case.order.merchant.as_str().to_owned()) as _,
             column(rows, |r| r.case.order.id.as_str().to_owned()) as _,
-            column(rows, |r| kind_number(r.key.kind)) as _,
+            column(rows, |r| fact_number(r.key.kind)) as _,
             column(rows, |r| r.key.id.clone()) as _,
             column(rows, |r| i64::try_from(r.key.version).unwrap_or(i64::MAX)) as _,
             column(rows, |r| r.record.topic.to_string()) as _,
@@ -125,7 +126,7 @@ impl Tx {
                AND p.kind = k.kind AND p.fact_id = k.fact_id AND p.version = k.version",
             column(rows, |(case, _)| case.order.merchant.as_str().to_owned()) as _,
             column(rows, |(case, _)| case.order.id.as_str().to_owned()) as _,
-            column(rows, |(_, key)| kind_number(key.kind)) as _,
+            column(rows, |(_, key)| fact_number(key.kind)) as _,
             column(rows, |(_, key)| key.id.clone()) as _,
             column(rows, |(_, key)| i64::try_from(key.version)
                 .unwrap_or(i64::MAX)) as _,
@@ -164,7 +165,7 @@ impl Tx {
                FROM k JOIN parked p ON p.merchant_id = k.merchant_id AND p.kind = k.kind
                 AND p.fact_id = k.fact_id"#,
             column(facts, |(merchant, _, _)| merchant.as_str().to_owned()) as _,
-            column(facts, |(_, kind, _)| kind_number(*kind)) as _,
+            column(facts, |(_, kind, _)| fact_number(*kind)) as _,
             column(facts, |(_, _, id)| id.clone()) as _,
         )
         .fetch_all(&mut *self.inner)
@@ -173,7 +174,7 @@ impl Tx {
         rows.into_iter()
             .map(|row| {
                 let (merchant, order) = order_key(&row.merchant_id, &row.order_id)?;
-                Ok(((merchant, number_kind(row.kind)?, row.fact_id), order))
+                Ok(((merchant, number_fact(row.kind)?, row.fact_id), order))
             })
             .collect()
     }
@@ -247,35 +248,6 @@ struct Waiting<'a> {
     case: &'a Case,
     key: FactKey,
     record: &'a Record,
-}
-
-pub(super) fn kind_number(kind: FactKind) -> i16 {
-    match kind {
-        FactKind::Completed => 1,
-        FactKind::Confirmed => 2,
-        FactKind::Delivered => 3,
-        FactKind::Cancelled => 4,
-        FactKind::Refunded => 5,
-        FactKind::DisputeOpened => 6,
-        FactKind::DisputeUpdated => 7,
-        FactKind::DisputeClosed => 8,
-    }
-}
-
-fn number_kind(number: i16) -> Result<FactKind, StoreError> {
-    [
-        FactKind::Completed,
-        FactKind::Confirmed,
-        FactKind::Delivered,
-        FactKind::Cancelled,
-        FactKind::Refunded,
-        FactKind::DisputeOpened,
-        FactKind::DisputeUpdated,
-        FactKind::DisputeClosed,
-    ]
-    .into_iter()
-    .find(|kind| kind_number(*kind) == number)
-    .ok_or_else(|| StoreError::Unreadable(format!("fact kind {number}")))
 }
 
 /// A header's name and value.
