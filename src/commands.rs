@@ -16,6 +16,7 @@ use crate::config::{self, Config, ConfigErrors};
 use crate::demo;
 use crate::ingest;
 use crate::kafka::{Admin, TopicSpec};
+use crate::preflight;
 use crate::release::passage;
 use crate::rules::explain;
 use crate::rules::ids::{MerchantId, OrderId};
@@ -84,7 +85,7 @@ async fn run(config: Config, roles: &BTreeSet<Role>) -> anyhow::Result<()> {
 }
 
 async fn migrate(config: &Config) -> anyhow::Result<()> {
-    let store = service::connect(config, Clock::Database).await?;
+    let store = preflight::connect(config, Clock::Database).await?;
     store.migrate().await?;
     let (_, taken) = store.schema_version().await?;
     say(&format!(
@@ -96,7 +97,7 @@ async fn migrate(config: &Config) -> anyhow::Result<()> {
 
 async fn topics(config: &Config, args: &TopicsArgs) -> anyhow::Result<()> {
     let admin = open_admin(config)?;
-    let missing = service::missing_topics(&admin, config).await?;
+    let missing = preflight::missing_topics(&admin, config).await?;
     let names = config
         .topics
         .inputs()
@@ -128,7 +129,7 @@ async fn topics(config: &Config, args: &TopicsArgs) -> anyhow::Result<()> {
 }
 
 fn open_admin(config: &Config) -> anyhow::Result<Arc<Admin>> {
-    let kafka = service::kafka_settings(config);
+    let kafka = preflight::kafka_settings(config);
     kafka.check()?;
     Ok(Arc::new(Admin::open(&kafka, PATIENCE)?))
 }
@@ -145,12 +146,14 @@ async fn check(config: &Config) -> anyhow::Result<()> {
     };
     tell(
         "settings",
-        service::kafka_settings(config).check().map_err(Into::into),
+        preflight::kafka_settings(config)
+            .check()
+            .map_err(Into::into),
     );
-    match service::connect(config, Clock::Database).await {
+    match preflight::connect(config, Clock::Database).await {
         Ok(store) => {
             tell("database", Ok(()));
-            let schema = service::check_schema(&store).await;
+            let schema = preflight::check_schema(&store).await;
             let there = schema.is_ok();
             tell("tables", schema);
             if there {
@@ -163,7 +166,7 @@ async fn check(config: &Config) -> anyhow::Result<()> {
     match open_admin(config) {
         Ok(admin) => tell(
             "broker and topics",
-            service::check_topics(&admin, config).await,
+            preflight::check_topics(&admin, config).await,
         ),
         Err(error) => tell("broker", Err(error)),
     }
@@ -203,8 +206,8 @@ async fn halted(store: &crate::store::Store) -> anyhow::Result<()> {
 }
 
 async fn audit(config: &Config) -> anyhow::Result<()> {
-    let store = service::connect(config, Clock::Database).await?;
-    service::check_schema(&store).await?;
+    let store = preflight::connect(config, Clock::Database).await?;
+    preflight::check_schema(&store).await?;
     let audit = store.audit().await?;
     for difference in &audit.differences {
         say(&serde_json::to_string(difference)?);
@@ -228,8 +231,8 @@ async fn audit(config: &Config) -> anyhow::Result<()> {
 async fn explain(config: &Config, args: &ExplainArgs) -> anyhow::Result<()> {
     let merchant = MerchantId::parse(&args.merchant).context("--merchant")?;
     let order = OrderId::parse(&args.order).context("ORDER")?;
-    let store = service::connect(config, Clock::Database).await?;
-    service::check_schema(&store).await?;
+    let store = preflight::connect(config, Clock::Database).await?;
+    preflight::check_schema(&store).await?;
     let not_before = store
         .deployment()
         .await?

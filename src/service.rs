@@ -7,9 +7,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant as Moment};
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::bail;
 use metrics_exporter_prometheus::PrometheusHandle;
-use secrecy::ExposeSecret;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +20,7 @@ use crate::http::{self, Liveness, Readiness};
 use crate::ingest::followup::{self, FollowUp};
 use crate::ingest::{self, freshness, worker};
 use crate::kafka::{Admin, KafkaSettings};
+use crate::preflight::{check_schema, check_topics, connect, found, kafka_settings};
 use crate::release::{self, Release};
 use crate::store::Store;
 use crate::store::deployment::Deployment;
@@ -221,157 +221,6 @@ impl Service {
         let handle = tokio::runtime::Handle::current();
         std::thread::spawn(move || publish::run(&setup, &handle))
     }
-}
-
-/// The Kafka settings out of the configuration.
-#[must_use]
-pub fn kafka_settings(config: &Config) -> KafkaSettings {
-    KafkaSettings {
-        brokers: config.kafka.brokers.clone(),
-        group: config.kafka.group.clone(),
-        name: config.name.clone(),
-        properties: config
-            .kafka
-            .properties
-            .iter()
-            .map(|(key, value)| (key.clone(), value.expose_secret().to_owned()))
-            .collect(),
-        transactional: true,
-        insecure_dev: config.kafka.insecure_dev,
-    }
-}
-
-/// Connects to the database.
-///
-/// # Errors
-/// One sentence that says what to do.
-pub async fn connect(config: &Config, clock: Clock) -> anyhow::Result<Store> {
-    Store::connect(&config.database.url, config.database.max_connections, clock)
-        .await
-        .context("is Postgres running, and is database.url right?")
-}
-
-/// Refuses a database whose schema this program does not know.
-///
-/// # Errors
-/// One sentence that says what to do.
-pub async fn check_schema(store: &Store) -> anyhow::Result<()> {
-    match store.schema_version().await? {
-        (_, None) => bail!("the database has no tables yet: run `holdback migrate`"),
-        (newest, Some(taken)) if taken < newest => {
-            bail!(
-                "the database's schema is at version {taken}, this program needs {newest}: run `holdback migrate`"
-            )
-        }
-        (newest, Some(taken)) if taken > newest => {
-            bail!(
-                "the database's schema is at version {taken}, this program knows {newest}: use a newer holdback"
-            )
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Refuses to start without its topics.
-///
-/// # Errors
-/// One sentence that says what to do.
-pub async fn check_topics(admin: &Arc<Admin>, config: &Config) -> anyhow::Result<()> {
-    let missing = missing_topics(admin, config).await?;
-    if missing.is_empty() {
-        return Ok(());
-    }
-    bail!(
-        "these topics are missing: {}; run `holdback topics`",
-        missing.join(", ")
-    )
-}
-
-/// The topics that are not there.
-///
-/// # Errors
-/// When the broker does not answer.
-pub async fn missing_topics(admin: &Arc<Admin>, config: &Config) -> anyhow::Result<Vec<String>> {
-    let names: Vec<String> = config
-        .topics
-        .inputs()
-        .into_iter()
-        .chain(config.topics.outputs())
-        .map(str::to_owned)
-        .collect();
-    let asker = Arc::clone(admin);
-    let wanted = names.clone();
-    let counts = tokio::task::spawn_blocking(move || {
-        let names: Vec<&str> = wanted.iter().map(String::as_str).collect();
-        asker.partition_counts(&names)
-    })
-    .await?
-    .with_context(|| {
-        format!(
-            "is Kafka running at {}, and is kafka.brokers right?",
-            config.kafka.brokers
-        )
-    })?;
-    Ok(names
-        .into_iter()
-        .filter(|name| counts.get(name).copied().flatten().is_none())
-        .collect())
-}
-
-/// The deployment as its first start founded it; on that first start what the configuration says.
-async fn found(
-    store: &Store,
-    config: &Config,
-) -> anyhow::Result<(Deployment, Option<IngestStart>)> {
-    if let Some(known) = store.deployment().await? {
-        if known.name != config.name {
-            bail!(
-                "this database belongs to the deployment \"{}\", not to \"{}\"",
-                known.name,
-                config.name
-            );
-        }
-        // A later value of release.not_before would let holds go that need a person, or hold back
-        // what is due already: the first start's stays. Partitions that are new since hold new
-        // messages and are read from their beginning; those that no worker has taken up yet are
-        // read as the first start said.
-        let start = parse_start(&known.ingest_start)?;
-        return Ok((known, Some(start)));
-    }
-    let start = config.ingest.start.ok_or_else(|| {
-        anyhow!("this is the first start: say with ingest.start where to begin to read (earliest, latest or an instant)")
-    })?;
-    let not_before = config.release.not_before.ok_or_else(|| {
-        anyhow!("this is the first start: say with release.not_before from when on holds are released; what was due before needs a person")
-    })?;
-    let deployment = Deployment {
-        name: config.name.clone(),
-        ingest_start: show_start(start),
-        release_not_before: not_before,
-    };
-    store.found_deployment(&deployment).await?;
-    let known = store
-        .deployment()
-        .await?
-        .ok_or_else(|| anyhow!("the deployment's row has vanished"))?;
-    let start = parse_start(&known.ingest_start)?;
-    Ok((known, Some(start)))
-}
-
-fn show_start(start: IngestStart) -> String {
-    match start {
-        IngestStart::Earliest => "earliest".to_owned(),
-        IngestStart::Latest => "latest".to_owned(),
-        IngestStart::At(instant) => instant.to_string(),
-    }
-}
-
-fn parse_start(text: &str) -> anyhow::Result<IngestStart> {
-    Ok(match text {
-        "earliest" => IngestStart::Earliest,
-        "latest" => IngestStart::Latest,
-        instant => IngestStart::At(crate::rules::time::Instant::new(instant.parse()?)),
-    })
 }
 
 /// Waits for every loop to end.

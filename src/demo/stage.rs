@@ -20,6 +20,7 @@ use crate::cli::Role;
 use crate::clock::{Clock, ManualClock};
 use crate::config::{Config, Topics};
 use crate::kafka::KafkaSettings;
+use crate::preflight;
 use crate::rules::time::Instant;
 use crate::service::{self, Controls, Service};
 
@@ -98,9 +99,9 @@ impl Stage {
     pub async fn cast(&self, clock: &ManualClock, from: Timestamp) -> anyhow::Result<Cast> {
         let config = self.config(from)?;
         let clock = Clock::Manual(clock.clone());
-        let store = service::connect(&config, clock.clone()).await?;
+        let store = preflight::connect(&config, clock.clone()).await?;
         store.migrate().await?;
-        let mut kafka = service::kafka_settings(&config);
+        let mut kafka = preflight::kafka_settings(&config);
         kafka.transactional = false;
         let roles = BTreeSet::from(Role::ALL);
         let controls = Controls::new(service::start_metrics()?, &roles);

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::assignment::Assignment;
 use crate::http::Heartbeat;
 use crate::kafka::{self, Admin, Partition};
 use crate::rules::time::Instant;
@@ -27,6 +28,51 @@ pub struct Ends {
     pub at: Instant,
     /// High watermarks.
     pub ends: Arc<HashMap<Partition, i64>>,
+}
+
+/// What a worker knows of the freshness of its partitions.
+#[derive(Debug, Default)]
+pub(super) struct Fresh {
+    /// The ends that each partition has yet to reach, with when they were asked for.
+    pending: HashMap<Partition, (Instant, i64)>,
+    /// How fresh each partition was found to be.
+    found: HashMap<Partition, Instant>,
+}
+
+/// Partitions by their topic's name, each with where it stands.
+type Standing = Vec<((String, i32), i64)>;
+
+impl Fresh {
+    /// The partitions that have reached the ends asked for at an instant, by that instant.
+    /// `positions` is how far the consumer has read: past transaction markers too.
+    pub(super) fn reached(
+        &mut self,
+        latest: &Ends,
+        assignment: &Assignment,
+        positions: &HashMap<Partition, i64>,
+    ) -> HashMap<Instant, Standing> {
+        let mut reached: HashMap<Instant, Standing> = HashMap::new();
+        for (partition, owned) in &assignment.partitions {
+            let unrecognised = owned.fingerprint.is_some() && owned.start < owned.next;
+            let asked = self.pending.contains_key(partition);
+            if unrecognised || !asked && self.found.get(partition) == Some(&latest.at) {
+                continue;
+            }
+            let Some(end) = latest.ends.get(partition) else {
+                continue;
+            };
+            let pending = self.pending.entry(partition.clone());
+            let (at, target) = *pending.or_insert((latest.at, *end));
+            let read = positions.get(partition).copied().unwrap_or(owned.next);
+            if read.max(owned.next) >= target {
+                let key = (partition.0.to_string(), partition.1);
+                reached.entry(at).or_default().push((key, owned.next));
+                self.pending.remove(partition);
+                self.found.insert(partition.clone(), at);
+            }
+        }
+        reached
+    }
 }
 
 /// What kept a round of questions from being answered.

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::assignment::{Assignment, Fit, TakeError, merchants_read};
-use super::freshness::Ends;
+use super::freshness::{Ends, Fresh};
 use super::{Batch, Ingest, Positions, Rules};
 use crate::config::IngestStart;
 use crate::http::{Heartbeat, Readiness};
@@ -62,10 +62,7 @@ struct Worker {
     /// Since when orders wait for the merchant topic; `None`: they don't.
     merchants_since: Option<Instant>,
     in_a_row: HashMap<Partition, u32>,
-    /// The ends that each partition has yet to reach, with when they were asked for.
-    pending: HashMap<Partition, (Instant, i64)>,
-    /// How fresh each partition was noted to be.
-    noted: HashMap<Partition, Instant>,
+    fresh: Fresh,
     pause: Duration,
 }
 
@@ -79,8 +76,7 @@ pub fn run(setup: Setup, handle: Handle) {
         assignment: Assignment::default(),
         merchants_since: None,
         in_a_row: HashMap::new(),
-        pending: HashMap::new(),
-        noted: HashMap::new(),
+        fresh: Fresh::default(),
         pause: PAUSE_MIN,
     };
     while !worker.setup.stop.is_cancelled() {
@@ -146,8 +142,7 @@ impl Worker {
 
     fn forget(&mut self) {
         self.assignment = Assignment::default();
-        self.pending.clear();
-        self.noted.clear();
+        self.fresh = Fresh::default();
         self.in_a_row.clear();
         self.merchants_since = None;
     }
@@ -368,41 +363,10 @@ impl Worker {
     /// Notes the partitions in which everything is applied that was there when it was asked.
     fn note_fresh(&mut self, input: &Input) {
         let latest = self.setup.ends.borrow_and_update().clone();
-        let Some(latest) = latest else {
+        let (Some(latest), Ok(positions)) = (latest, input.positions()) else {
             return;
         };
-        let Ok(positions) = input.positions() else {
-            return;
-        };
-        let mut reached: HashMap<Instant, Vec<((String, i32), i64)>> = HashMap::new();
-        for (partition, owned) in &self.assignment.partitions {
-            if owned.fingerprint.is_some() && owned.start < owned.next {
-                continue;
-            }
-            let Some(end) = latest.ends.get(partition) else {
-                continue;
-            };
-            if !self.pending.contains_key(partition)
-                && self.noted.get(partition) == Some(&latest.at)
-            {
-                continue;
-            }
-            let (at, target) = *self
-                .pending
-                .entry(partition.clone())
-                .or_insert((latest.at, *end));
-            let read = positions
-                .get(partition)
-                .copied()
-                .unwrap_or(owned.next)
-                .max(owned.next);
-            if read >= target {
-                let key = (partition.0.to_string(), partition.1);
-                reached.entry(at).or_default().push((key, owned.next));
-                self.pending.remove(partition);
-                self.noted.insert(partition.clone(), at);
-            }
-        }
+        let reached = self.fresh.reached(&latest, &self.assignment, &positions);
         for (at, partitions) in reached {
             if let Err(error) = self
                 .handle

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use super::agreements::Catalogue;
 use super::hold_rows::HoldRow;
-use super::types::{column, currency, order_key};
 use super::hold_writes::{HoldChange, tails};
+use super::types::{column, currency, order_key};
 use super::{StoreError, Tx, failed};
 use crate::rules::ids::{MerchantId, OrderId};
 use crate::rules::money::Currency;

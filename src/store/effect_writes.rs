@@ -45,7 +45,10 @@ impl<T> Part<'_, T> {
 }
 
 impl Tx {
-    pub(super) async fn save_refunds(&mut self, rows: &[Part<'_, Refund>]) -> Result<(), StoreError> {
+    pub(super) async fn save_refunds(
+        &mut self,
+        rows: &[Part<'_, Refund>],
+    ) -> Result<(), StoreError> {
         if rows.is_empty() {
             return Ok(());
         }
@@ -81,7 +84,10 @@ impl Tx {
         Ok(())
     }
 
-    pub(super) async fn save_disputes(&mut self, rows: &[Part<'_, Dispute>]) -> Result<(), StoreError> {
+    pub(super) async fn save_disputes(
+        &mut self,
+        rows: &[Part<'_, Dispute>],
+    ) -> Result<(), StoreError> {
         if rows.is_empty() {
             return Ok(());
         }
@@ -170,7 +176,10 @@ impl Tx {
         Ok(())
     }
 
-    pub(super) async fn save_receivables(&mut self, rows: &[Part<'_, Receivable>]) -> Result<(), StoreError> {
+    pub(super) async fn save_receivables(
+        &mut self,
+        rows: &[Part<'_, Receivable>],
+    ) -> Result<(), StoreError> {
         if rows.is_empty() {
             return Ok(());
         }

@@ -11,7 +11,11 @@ use crate::rules::order::{Block, Closing, Dispute, Noted, Order, Receivable, Ref
 use crate::rules::time::Instant;
 
 impl Tx {
-    pub(super) async fn load_refunds(&mut self, cases: &mut Cases, found: &Found) -> Result<(), StoreError> {
+    pub(super) async fn load_refunds(
+        &mut self,
+        cases: &mut Cases,
+        found: &Found,
+    ) -> Result<(), StoreError> {
         let rows = sqlx::query!(
             r#"SELECT r.merchant_id, r.order_id, r.refund_id, r.amount,
                       r.refunded_at AS "refunded_at: Instant", r.dispute_id, r.content, r.charged,
@@ -44,7 +48,11 @@ impl Tx {
         Ok(())
     }
 
-    pub(super) async fn load_disputes(&mut self, cases: &mut Cases, found: &Found) -> Result<(), StoreError> {
+    pub(super) async fn load_disputes(
+        &mut self,
+        cases: &mut Cases,
+        found: &Found,
+    ) -> Result<(), StoreError> {
         let rows = sqlx::query!(
             r#"SELECT d.merchant_id, d.order_id, d.dispute_id, d.kind, d.kind_version, d.amount,
                       d.version,
@@ -99,7 +107,11 @@ impl Tx {
         Ok(())
     }
 
-    pub(super) async fn load_blocks(&mut self, cases: &mut Cases, found: &Found) -> Result<(), StoreError> {
+    pub(super) async fn load_blocks(
+        &mut self,
+        cases: &mut Cases,
+        found: &Found,
+    ) -> Result<(), StoreError> {
         let rows = sqlx::query!(
             r#"SELECT b.merchant_id, b.order_id, b.reference, b.kind, b.reason,
                       b.opened_at AS "opened_at: Instant", b.cleared_at AS "cleared_at: Instant"

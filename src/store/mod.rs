@@ -7,6 +7,7 @@
 
 pub mod agreements;
 pub mod audit;
+mod calendars;
 pub mod cases;
 pub mod catchup;
 pub mod dead_letters;

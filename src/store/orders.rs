@@ -145,7 +145,6 @@ impl Tx {
         }
         Ok(())
     }
-
 }
 
 /// Keys as columns.

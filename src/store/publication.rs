@@ -37,11 +37,11 @@ impl Store {
         let epoch = sqlx::query_scalar!(
             "UPDATE publisher SET
                  epoch = CASE WHEN owner = $1 THEN epoch ELSE epoch + 1 END,
-                 owner = $1, expires_at = clock_timestamp() + make_interval(secs => $2)
+                 owner = $1, expires_at = clock_timestamp() + $2::integer * interval '1 second'
              WHERE owner = $1 OR owner IS NULL OR expires_at < clock_timestamp()
              RETURNING epoch",
             owner,
-            f64::from(seconds),
+            seconds,
         )
         .fetch_optional(&self.pool)
         .await

@@ -27,7 +27,11 @@ impl Tx {
         let mut written = Vec::with_capacity(changed.len());
         for case in &changed {
             let row = OrderRow::of(case, catalogue)?;
-            if case.before.as_ref().is_none_or(|before| row.differs(before)) {
+            if case
+                .before
+                .as_ref()
+                .is_none_or(|before| row.differs(before))
+            {
                 written.push(row);
             }
         }

@@ -11,6 +11,7 @@ use holdback::cli::Role;
 use holdback::clock::{Clock, ManualClock};
 use holdback::config::Config;
 use holdback::kafka::{Admin, Partition};
+use holdback::preflight;
 use holdback::rules::time::Instant;
 use holdback::service::{self, Controls, Service};
 use holdback::store::Store;
@@ -131,7 +132,7 @@ impl Holdback {
         }
         let hand = ManualClock::at(instant(now));
         let config = config(&all);
-        let store = service::connect(&config, Clock::Manual(hand.clone()))
+        let store = preflight::connect(&config, Clock::Manual(hand.clone()))
             .await
             .expect("PostgreSQL");
         store.migrate().await.expect("the schema");

@@ -5,6 +5,9 @@
 //!
 //! The database must be a scratch one without a deployment; topics are made for the run.
 
+mod load;
+mod machine;
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -12,26 +15,23 @@ use std::time::{Duration, Instant as Moment};
 
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use rand::rngs::SmallRng;
-use rand::{RngExt as _, SeedableRng as _};
-use secrecy::ExposeSecret as _;
 
 use crate::cli::{BenchArgs, Role};
 use crate::clock::Clock;
 use crate::config::{Config, IngestStart};
-use crate::kafka::{
-    Admin, KafkaSettings, Limits, OutRecord, OutputProducer, Partition, ReadBack, TopicSpec,
-};
+use crate::kafka::{Admin, KafkaSettings, Limits, Partition, ReadBack, TopicSpec};
+use crate::preflight;
 use crate::rules::time::Instant;
 use crate::service::{self, Controls, Service};
 use crate::store::Store;
+
+use load::produce;
+use machine::{cpu_time, only_loopback, resident_max_kib};
 
 /// Partitions of each topic of the run.
 const PARTITIONS: i32 = 4;
 /// How long a phase may take before the run is given up.
 const DEADLINE: Duration = Duration::from_secs(900);
-/// Orders per produce batch.
-const PRODUCE_BATCH: u64 = 10_000;
 
 /// One phase's figures.
 #[derive(Debug, serde::Serialize)]
@@ -67,7 +67,7 @@ struct Report {
 pub async fn run(mut config: Config, args: &BenchArgs) -> anyhow::Result<()> {
     only_loopback(&config)?;
     let metrics = service::start_metrics()?;
-    let store = service::connect(&config, Clock::Database).await?;
+    let store = preflight::connect(&config, Clock::Database).await?;
     store.migrate().await?;
     if store.deployment().await?.is_some() {
         bail!("the database is in use by a deployment: bench needs an empty one of its own");
@@ -75,7 +75,7 @@ pub async fn run(mut config: Config, args: &BenchArgs) -> anyhow::Result<()> {
     let now = store.now().await?;
     let run = format!("bench-{}", now.timestamp().as_second());
     prepare(&mut config, &run);
-    let kafka = service::kafka_settings(&config);
+    let kafka = preflight::kafka_settings(&config);
     let admin = Arc::new(Admin::open(&kafka, Duration::from_secs(10))?);
     make_topics(&admin, &config).await?;
     let due_from = now;
@@ -136,30 +136,6 @@ pub async fn run(mut config: Config, args: &BenchArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Loads nothing but this machine.
-fn only_loopback(config: &Config) -> anyhow::Result<()> {
-    let local =
-        |host: &str| host == "localhost" || host.starts_with("127.") || host.starts_with("[::1]");
-    if !config.kafka.brokers.split(',').all(|broker| {
-        local(broker.trim().trim_start_matches("localhost:"))
-            || broker.trim().starts_with("localhost:")
-    }) {
-        bail!(
-            "bench loads loopback brokers only, and {} is not one",
-            config.kafka.brokers
-        );
-    }
-    let url = config.database.url.expose_secret();
-    let host = url.rsplit_once('@').map_or(url, |(_, rest)| rest);
-    let host = host
-        .trim_start_matches("postgres://")
-        .trim_start_matches("postgresql://");
-    if !local(host) && !host.starts_with("localhost") {
-        bail!("bench loads a loopback database only");
-    }
-    Ok(())
-}
-
 /// Names and settings of the run's own.
 fn prepare(config: &mut Config, run: &str) {
     config.name = run.to_owned();
@@ -198,71 +174,6 @@ async fn make_topics(admin: &Arc<Admin>, config: &Config) -> anyhow::Result<()> 
     let maker = Arc::clone(admin);
     tokio::task::spawn_blocking(move || maker.create_topics(&specs)).await??;
     Ok(())
-}
-
-/// Writes one agreement and the orders, before any clock starts.
-fn produce(
-    kafka: &KafkaSettings,
-    topic: &str,
-    merchant_topic: &str,
-    args: &BenchArgs,
-    due_from: Instant,
-) -> Result<(), crate::kafka::Error> {
-    let plain = KafkaSettings {
-        transactional: false,
-        ..kafka.clone()
-    };
-    let producer = OutputProducer::open(&plain, Duration::from_secs(30))?;
-    let agreement = r#"{"agreement_id":"bench","version":1,"merchant_id":"*","effective_from":"2020-01-01T00:00:00Z","time_zone":"Asia/Shanghai","terms":[{"name":"sale","rate_bps":10000,"days":7}],"settlement":{"cycle":"daily"}}"#;
-    producer.send_batch([OutRecord {
-        topic: merchant_topic,
-        key: Some(b"*"),
-        headers: vec![
-            ("ce_specversion", Some(b"1.0")),
-            ("ce_id", Some(b"1")),
-            ("ce_source", Some(b"/bench")),
-            ("ce_type", Some(b"agreement.published.v1")),
-        ],
-        payload: Some(agreement.as_bytes()),
-        timestamp_ms: None,
-    }])?;
-    let mut random = SmallRng::seed_from_u64(args.seed);
-    let completed = due_from.timestamp() - jiff::SignedDuration::from_hours(40 * 24);
-    let bar = progress("producing", args.orders);
-    let mut number = 0;
-    while number < args.orders {
-        let count = PRODUCE_BATCH.min(args.orders - number);
-        let orders: Vec<(String, String)> = (number..number + count)
-            .map(|number| order(number, args.merchants, &mut random, completed))
-            .collect();
-        producer.send_batch(orders.iter().map(|(merchant, json)| OutRecord {
-            topic,
-            key: Some(merchant.as_bytes()),
-            headers: Vec::new(),
-            payload: Some(json.as_bytes()),
-            timestamp_ms: None,
-        }))?;
-        number += count;
-        bar.set_position(number);
-    }
-    bar.finish_and_clear();
-    Ok(())
-}
-
-fn order(
-    number: u64,
-    merchants: u32,
-    random: &mut SmallRng,
-    completed: jiff::Timestamp,
-) -> (String, String) {
-    let merchant = format!("M-{:06}", random.random_range(0..merchants));
-    let cents: u32 = random.random_range(100..100_000);
-    let json = format!(
-        r#"{{"order_id":"O-{number:010}","merchant_id":"{merchant}","amount":"{}.{:02}","fees":"0.30","currency":"EUR","completed_at":"{completed}"}}"#,
-        cents / 100,
-        cents % 100,
-    );
-    (merchant, json)
 }
 
 /// Runs roles until as many events as orders have been read back from a topic.
@@ -359,34 +270,6 @@ fn progress(what: &'static str, length: u64) -> ProgressBar {
     ProgressBar::new(length)
         .with_style(style)
         .with_message(what)
-}
-
-/// CPU time of this process so far (Linux: fields 14 and 15 of `/proc/self/stat`, in 10 ms).
-fn cpu_time() -> Duration {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let ticks: u64 = after_name
-        .split_whitespace()
-        .skip(11)
-        .take(2)
-        .filter_map(|field| field.parse::<u64>().ok())
-        .sum();
-    Duration::from_millis(ticks * 10)
-}
-
-/// The most memory that was resident so far (Linux: `VmHWM`), KiB.
-fn resident_max_kib() -> u64 {
-    std::fs::read_to_string("/proc/self/status")
-        .unwrap_or_default()
-        .lines()
-        .find_map(|line| {
-            line.strip_prefix("VmHWM:")?
-                .split_whitespace()
-                .next()?
-                .parse()
-                .ok()
-        })
-        .unwrap_or_default()
 }
 
 fn show(report: &Report, json: bool) -> anyhow::Result<()> {
