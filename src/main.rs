@@ -8,9 +8,18 @@ use holdback::cli::Cli;
 use holdback::commands;
 use holdback::config::ConfigErrors;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    let Err(error) = commands::execute(Cli::parse()).await else {
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = tokio::runtime::Runtime::new()
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| {
+            let outcome = runtime.block_on(commands::execute(cli));
+            // Dropped, it would wait for calls to a broker that is away, beyond every deadline;
+            // shut down, it would pull the floor from under loops that are still at work.
+            std::mem::forget(runtime);
+            outcome
+        });
+    let Err(error) = outcome else {
         return ExitCode::SUCCESS;
     };
     // Nothing is left to tell it to when standard error is gone.
