@@ -168,6 +168,16 @@ impl Process {
         }
     }
 
+    /// Lets it stand still, as a machine does that swaps or is moved.
+    pub fn pause(&mut self) {
+        self.server.signal("STOP").expect("a signal");
+    }
+
+    /// Lets it go on.
+    pub fn resume(&mut self) {
+        self.server.signal("CONT").expect("a signal");
+    }
+
     /// Ends it as `kill -9` does.
     pub fn kill(mut self) {
         let ended = self.server.end("KILL", Duration::from_secs(10));

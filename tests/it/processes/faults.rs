@@ -167,6 +167,83 @@ async fn a_database_that_crashes_and_comes_back_costs_time_only() {
     assert_eq!(process.terminate().0, Some(0));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_slept_through_its_lease_does_no_harm_when_it_wakes() {
+    let bed = TestBed::new("sleep").await;
+    migrate(&bed);
+    let seed = rand::random();
+    say(&format!("sleep with seed {seed}"));
+    let mut traffic = Traffic::new(&bed, seed, 4);
+    traffic.orders(1500);
+    let mut sleeper = Process::start(&bed, ALL, QUICK);
+    let mut connection = books::connect(&bed).await;
+    until_published(&mut connection, 100).await;
+    let mut other = Process::start(&bed, ALL, QUICK);
+    other.ready();
+    traffic.orders(1500);
+    let (_, published) = books::progress(&mut connection).await;
+    until_published(&mut connection, published + 100).await;
+    sleeper.pause();
+    traffic.orders(1000);
+    other.wait_for("its turn at publishing", |other| {
+        !other.logged("publishing").is_empty()
+    });
+    let (_, published) = books::progress(&mut connection).await;
+    until_published(&mut connection, published + 100).await;
+    sleeper.resume();
+    traffic.orders(1000);
+    books::settled(&bed, PATIENCE).await;
+    books::are_right(&bed, &traffic).await;
+    assert_eq!(sleeper.terminate().0, Some(0));
+    assert_eq!(other.terminate().0, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_ends_in_time_also_when_its_servers_are_away() {
+    let mut bed = TestBed::private("ending", 2).await;
+    migrate(&bed);
+    let deadline = [("HOLDBACK_SHUTDOWN_DEADLINE_SECONDS", "5")];
+    let settings = [QUICK, &deadline].concat();
+    let seed = rand::random();
+    say(&format!("ending with seed {seed}"));
+    let mut facts = Traffic::new(&bed, seed, 4);
+    facts.orders(1000);
+    let sent = facts.into_sent();
+    let mut process = Process::start(&bed, ALL, &settings);
+    until_published(&mut books::connect(&bed).await, 100).await;
+    bed.own.as_mut().expect("servers of its own").0.kill();
+    ends_in_time(&mut process, "without a broker");
+    bed.own.as_mut().expect("servers of its own").0.restart();
+
+    let mut facts = Traffic::resume(&bed, sent);
+    facts.orders(1000);
+    let sent = facts.into_sent();
+    let mut process = Process::start(&bed, ALL, &settings);
+    process.ready();
+    let postgres = &mut bed.own.as_mut().expect("servers of its own").1;
+    postgres.kill_immediate().expect("killed");
+    ends_in_time(&mut process, "without a database");
+    let postgres = &mut bed.own.as_mut().expect("servers of its own").1;
+    postgres.restart().expect("started again");
+
+    let facts = Traffic::resume(&bed, sent);
+    let _process = Process::start(&bed, ALL, &settings);
+    books::settled(&bed, PATIENCE).await;
+    books::are_right(&bed, &facts).await;
+}
+
+/// SIGTERM ends it within its deadline of 5 s, give or take; when that was too short for it, it
+/// says so by its exit code.
+fn ends_in_time(process: &mut Process, when: &str) {
+    let (code, took) = process.terminate();
+    say(&format!(
+        "{when}: code {code:?} after {} ms",
+        took.as_millis()
+    ));
+    assert!(matches!(code, Some(0 | 1)), "{when}: {code:?}");
+    assert!(took < Duration::from_secs(8), "{when}: took {took:?}");
+}
+
 /// An outage shows: the process stays up and says what it misses.
 fn not_ready(process: &mut Process) {
     process.wait_for("/readyz to answer 503", |process| {
