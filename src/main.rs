@@ -14,8 +14,9 @@ fn main() -> ExitCode {
         .map_err(anyhow::Error::from)
         .and_then(|runtime| {
             let outcome = runtime.block_on(commands::execute(cli));
-            // Dropped, it would wait for calls to a broker that is away, beyond every deadline.
-            runtime.shutdown_background();
+            // Dropped, it would wait for calls to a broker that is away, beyond every deadline;
+            // shut down, it would pull the floor from under loops that are still at work.
+            std::mem::forget(runtime);
             outcome
         });
     let Err(error) = outcome else {
