@@ -5,5 +5,7 @@ mod arrival;
 mod clients;
 mod harness;
 mod processes;
+mod payouts;
 mod releases;
+mod strangers;
 mod whole_way;

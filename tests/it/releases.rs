@@ -3,73 +3,68 @@
 use serde_json::json;
 
 use crate::harness::Holdback;
-use crate::harness::facts::{agreement, closed, opened, order, refund, with};
+use crate::harness::facts::{agreement, closed, opened, order, refund};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_release_happens_at_its_instant_and_not_before() {
     let mut hb = Holdback::start("instant", "11-03 12:00").await;
-    hb.send("agreement.published.v1", &agreement("*", "AG-1"));
-    let shanghai = with(
-        agreement("M-2", "AG-2"),
-        json!({
+    hb.send(agreement("*", "AG-1"));
+    let shanghai = agreement("M-2", "AG-2").with(json!({
             "time_zone": "Asia/Shanghai",
             "settlement": { "cycle": "weekly", "weekdays": ["thu"], "cut_off": "08:30" },
-        }),
-    );
-    hb.send("agreement.published.v1", &shanghai);
+        }));
+    hb.send(shanghai);
     hb.applied().await;
-    hb.send("order.completed.v1", &order("M-1", "O-1", "100", "11-03"));
-    hb.send("order.completed.v1", &order("M-2", "O-1", "100", "11-03"));
+    hb.send(order("M-1", "O-1", "100", "11-03"));
+    hb.send(order("M-2", "O-1", "100", "11-03"));
     hb.pass_to("2025-11-09T23:59:59.999999Z").await;
-    hb.tells("M-1", &["O-1 sale holds 100.00 until 11-10"])
+    hb.tells("M-1", "
+        O-1 sale holds 100.00 until 11-10
+    ")
         .await;
     hb.pass_to("11-10").await;
-    let story = [
-        "O-1 sale holds 100.00 until 11-10",
-        "O-1 releases 100.00 due 11-10/1",
-        "closed 11-10/1: 1 with 100.00",
-    ];
-    hb.tells("M-1", &story).await;
+    let story = "
+        O-1 sale holds 100.00 until 11-10
+        O-1 releases 100.00 due 11-10/1
+        closed 11-10/1: 1 with 100.00
+    ";
+    hb.tells("M-1", story).await;
     hb.pass_to("2025-11-13T00:29:59Z").await;
-    hb.tells("M-2", &["O-1 sale holds 100.00 until 11-13 00:30"])
+    hb.tells("M-2", "
+        O-1 sale holds 100.00 until 11-13 00:30
+    ")
         .await;
     // A day's outage: its date stays what it was.
     hb.stop().await;
     hb.set("11-14 12:00");
     hb.run().await;
     hb.due_done().await;
-    hb.tells(
-        "M-2",
-        &[
-            "O-1 sale holds 100.00 until 11-13 00:30",
-            "O-1 releases 100.00 due 11-13/1",
-            "closed 11-13/1: 1 with 100.00",
-        ],
-    )
+    hb.tells("M-2", "
+        O-1 sale holds 100.00 until 11-13 00:30
+        O-1 releases 100.00 due 11-13/1
+        closed 11-13/1: 1 with 100.00
+    ")
     .await;
-    hb.tells("M-1", &story).await;
+    hb.tells("M-1", story).await;
     hb.checked_end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_settlement_closes_in_parts_with_the_sums_of_their_releases() {
     let mut hb = Holdback::start("parts", "11-03 12:00").await;
-    hb.send("agreement.published.v1", &agreement("*", "AG-1"));
+    hb.send(agreement("*", "AG-1"));
     hb.applied().await;
     for n in 1..=3 {
         let id = format!("O-{n}");
-        hb.send("order.completed.v1", &order("M-1", &id, "33.33", "11-03"));
+        hb.send(order("M-1", &id, "33.33", "11-03"));
     }
-    let yen = with(
-        order("M-1", "O-4", "100", "11-03"),
-        json!({ "currency": "JPY" }),
-    );
-    hb.send("order.completed.v1", &yen);
+    let yen = order("M-1", "O-4", "100", "11-03").with(json!({ "currency": "JPY" }));
+    hb.send(yen);
     hb.applied().await;
     hb.pass_to("11-10").await;
     // Late: completed on the same day, for the settlement that is closed.
     hb.set("11-10 06:00");
-    hb.send("order.completed.v1", &order("M-1", "O-5", "10", "11-03"));
+    hb.send(order("M-1", "O-5", "10", "11-03"));
     hb.applied().await;
     hb.due_done().await;
     let releases: Vec<_> = hb
@@ -111,106 +106,61 @@ async fn a_settlement_closes_in_parts_with_the_sums_of_their_releases() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_blocked_stays_and_goes_when_the_block_is_cleared() {
     let mut hb = Holdback::start("blocked", "11-03 12:00").await;
-    hb.send("agreement.published.v1", &agreement("*", "AG-1"));
+    hb.send(agreement("*", "AG-1"));
     hb.applied().await;
     for merchant in ["M-whole", "M-part", "M-lost"] {
-        hb.send(
-            "order.completed.v1",
-            &order(merchant, "O-1", "100", "11-03"),
-        );
+        hb.send(order(merchant, "O-1", "100", "11-03"));
     }
     hb.applied().await;
-    hb.send(
-        "dispute.opened.v1",
-        &opened("M-whole", "O-1", "D-1", "complaint", "11-04"),
-    );
-    let part = with(
-        opened("M-part", "O-1", "D-1", "return", "11-04"),
-        json!({ "amount": "40" }),
-    );
-    hb.send("dispute.opened.v1", &part);
-    hb.send(
-        "dispute.opened.v1",
-        &opened("M-lost", "O-1", "D-1", "chargeback", "11-04"),
-    );
+    hb.send(opened("M-whole", "O-1", "D-1", "complaint", "11-04"));
+    let part = opened("M-part", "O-1", "D-1", "return", "11-04").with(json!({ "amount": "40" }));
+    hb.send(part);
+    hb.send(opened("M-lost", "O-1", "D-1", "chargeback", "11-04"));
     hb.pass_to("11-11").await;
-    hb.tells(
-        "M-whole",
-        &[
-            "O-1 sale holds 100.00 until 11-10",
-            "O-1 blocked 100.00 of 100.00 by dispute D-1",
-        ],
-    )
+    hb.tells("M-whole", "
+        O-1 sale holds 100.00 until 11-10
+        O-1 blocked 100.00 of 100.00 by dispute D-1
+    ")
     .await;
     hb.set("11-12 12:00");
-    hb.send(
-        "dispute.closed.v1",
-        &closed("M-whole", "O-1", "D-1", "won", "11-12 10:00"),
-    );
-    hb.send(
-        "refund.succeeded.v1",
-        &with(
-            refund("M-part", "O-1", "R-1", "15", "11-12 10:00"),
-            json!({ "dispute_id": "D-1" }),
-        ),
-    );
-    hb.send(
-        "dispute.closed.v1",
-        &closed("M-lost", "O-1", "D-1", "lost", "11-12 10:00"),
-    );
+    hb.send(closed("M-whole", "O-1", "D-1", "won", "11-12 10:00"));
+    hb.send(refund("M-part", "O-1", "R-1", "15", "11-12 10:00").with(json!({ "dispute_id": "D-1" })));
+    hb.send(closed("M-lost", "O-1", "D-1", "lost", "11-12 10:00"));
     hb.applied().await;
-    hb.send(
-        "dispute.closed.v1",
-        &closed("M-part", "O-1", "D-1", "resolved", "11-12 11:00"),
-    );
-    hb.send(
-        "refund.succeeded.v1",
-        &with(
-            refund("M-lost", "O-1", "R-1", "100", "11-12 11:00"),
-            json!({ "dispute_id": "D-1" }),
-        ),
-    );
+    hb.send(closed("M-part", "O-1", "D-1", "resolved", "11-12 11:00"));
+    hb.send(refund("M-lost", "O-1", "R-1", "100", "11-12 11:00").with(json!({ "dispute_id": "D-1" })));
     hb.pass_to("11-13").await;
-    hb.tells(
-        "M-whole",
-        &[
-            "O-1 sale holds 100.00 until 11-10",
-            "O-1 blocked 100.00 of 100.00 by dispute D-1",
-            "O-1 unblocked 0.00 of 100.00 by dispute D-1",
-            "O-1 moves 100.00 to 11-13: unblocked",
-            "O-1 releases 100.00 due 11-13/1",
-            "closed 11-13/1: 1 with 100.00",
-        ],
-    )
+    hb.tells("M-whole", "
+        O-1 sale holds 100.00 until 11-10
+        O-1 blocked 100.00 of 100.00 by dispute D-1
+        O-1 unblocked 0.00 of 100.00 by dispute D-1
+        O-1 moves 100.00 to 11-13: unblocked
+        O-1 releases 100.00 due 11-13/1
+        closed 11-13/1: 1 with 100.00
+    ")
     .await;
-    hb.tells(
-        "M-part",
-        &[
-            "O-1 sale holds 100.00 until 11-10",
-            "O-1 blocked 40.00 of 100.00 by dispute D-1",
-            "O-1 releases 60.00 due 11-10/1",
-            "closed 11-10/1: 1 with 60.00",
-            "O-1 gives 15.00 to R-1, left 25.00",
-            "O-1 R-1 takes hold 15.00",
-            "O-1 unblocked 25.00 of 25.00 by dispute D-1",
-            "O-1 unblocked 0.00 of 25.00 by dispute D-1",
-            "O-1 moves 25.00 to 11-13: unblocked",
-            "O-1 releases 25.00 due 11-13/1",
-            "closed 11-13/1: 1 with 25.00",
-        ],
-    )
+    hb.tells("M-part", "
+        O-1 sale holds 100.00 until 11-10
+        O-1 blocked 40.00 of 100.00 by dispute D-1
+        O-1 releases 60.00 due 11-10/1
+        closed 11-10/1: 1 with 60.00
+        O-1 gives 15.00 to R-1, left 25.00
+        O-1 R-1 takes hold 15.00
+        O-1 unblocked 25.00 of 25.00 by dispute D-1
+        O-1 unblocked 0.00 of 25.00 by dispute D-1
+        O-1 moves 25.00 to 11-13: unblocked
+        O-1 releases 25.00 due 11-13/1
+        closed 11-13/1: 1 with 25.00
+    ")
     .await;
-    hb.tells(
-        "M-lost",
-        &[
-            "O-1 sale holds 100.00 until 11-10",
-            "O-1 blocked 100.00 of 100.00 by dispute D-1",
-            "O-1 gives 100.00 to D-1, left 0.00",
-            "O-1 D-1 takes hold 100.00",
-            "O-1 unblocked 0.00 of 0.00 by dispute D-1",
-            "O-1 R-1 takes ",
-        ],
-    )
+    hb.tells("M-lost", "
+        O-1 sale holds 100.00 until 11-10
+        O-1 blocked 100.00 of 100.00 by dispute D-1
+        O-1 gives 100.00 to D-1, left 0.00
+        O-1 D-1 takes hold 100.00
+        O-1 unblocked 0.00 of 0.00 by dispute D-1
+        O-1 R-1 takes 
+    ")
     .await;
     hb.checked_end().await;
 }
@@ -219,45 +169,24 @@ async fn what_is_blocked_stays_and_goes_when_the_block_is_cleared() {
 async fn past_its_limit_a_hold_goes_or_is_announced_every_day() {
     let mut hb = Holdback::start("limit", "11-03 12:00").await;
     let limited = |merchant: &str, id: &str, at_limit: &str| {
-        with(
-            agreement(merchant, id),
-            json!({ "terms": [
+        agreement(merchant, id).with(json!({ "terms": [
             { "name": "sale", "rate_bps": 10000, "days": 1, "count": "date", "limit_days": 3,
               "at_limit": at_limit },
-        ] }),
-        )
+        ] }))
     };
-    hb.send(
-        "agreement.published.v1",
-        &limited("M-goes", "AG-1", "release"),
-    );
-    hb.send(
-        "agreement.published.v1",
-        &limited("M-stays", "AG-2", "alert"),
-    );
-    hb.send(
-        "agreement.published.v1",
-        &limited("M-review", "AG-3", "release"),
-    );
+    hb.send(limited("M-goes", "AG-1", "release"));
+    hb.send(limited("M-stays", "AG-2", "alert"));
+    hb.send(limited("M-review", "AG-3", "release"));
     hb.applied().await;
     for merchant in ["M-goes", "M-stays", "M-review"] {
-        hb.send(
-            "order.completed.v1",
-            &order(merchant, "O-1", "100", "11-03"),
-        );
+        hb.send(order(merchant, "O-1", "100", "11-03"));
     }
     hb.applied().await;
     for merchant in ["M-goes", "M-stays"] {
-        hb.send(
-            "dispute.opened.v1",
-            &opened(merchant, "O-1", "D-1", "return", "11-03"),
-        );
+        hb.send(opened(merchant, "O-1", "D-1", "return", "11-03"));
     }
     // A message about the order that can't be read puts it under review, which no limit lifts.
-    hb.send(
-        "refund.succeeded.v1",
-        &refund("M-review", "O-1", "R-1", "1.001", "11-03"),
-    );
+    hb.send(refund("M-review", "O-1", "R-1", "1.001", "11-03"));
     hb.pass_to("11-05").await;
     assert_eq!(
         hb.number("SELECT count(*) FROM journal WHERE event = 12")
@@ -265,14 +194,11 @@ async fn past_its_limit_a_hold_goes_or_is_announced_every_day() {
         0
     );
     hb.pass_to("11-06").await;
-    hb.tells(
-        "M-goes",
-        &[
-            "O-1 sale holds 100.00 until 11-04",
-            "O-1 blocked 100.00 of 100.00 by dispute D-1",
-            "O-1 releases 100.00 limit -/-",
-        ],
-    )
+    hb.tells("M-goes", "
+        O-1 sale holds 100.00 until 11-04
+        O-1 blocked 100.00 of 100.00 by dispute D-1
+        O-1 releases 100.00 limit -/-
+    ")
     .await;
     hb.pass_to("2025-11-06T23:59:00Z").await;
     hb.pass_to("11-07").await;
@@ -287,19 +213,13 @@ async fn past_its_limit_a_hold_goes_or_is_announced_every_day() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_settlement_under_its_minimum_moves_to_the_next_date() {
     let mut hb = Holdback::start("minimum", "11-03 12:00").await;
-    let settled = with(
-        agreement("*", "AG-1"),
-        json!({
-        "settlement": { "cycle": "daily", "minimum": "50", "minimum_max_days": 2 } }),
-    );
-    hb.send("agreement.published.v1", &settled);
+    let settled = agreement("*", "AG-1").with(json!({
+        "settlement": { "cycle": "daily", "minimum": "50", "minimum_max_days": 2 } }));
+    hb.send(settled);
     hb.applied().await;
-    hb.send("order.completed.v1", &order("M-1", "O-1", "30", "11-03"));
-    hb.send(
-        "order.completed.v1",
-        &order("M-1", "O-2", "30", "2025-11-03T12:00:00Z"),
-    );
-    hb.send("order.completed.v1", &order("M-2", "O-1", "30", "11-03"));
+    hb.send(order("M-1", "O-1", "30", "11-03"));
+    hb.send(order("M-1", "O-2", "30", "2025-11-03T12:00:00Z"));
+    hb.send(order("M-2", "O-1", "30", "11-03"));
     hb.applied().await;
     hb.pass_to("11-10").await;
     let told = hb.story("M-1").await;
@@ -310,18 +230,15 @@ async fn a_settlement_under_its_minimum_moves_to_the_next_date() {
     );
     hb.pass_to("11-11").await;
     hb.pass_to("11-12").await;
-    hb.tells(
-        "M-2",
-        &[
-            "O-1 sale holds 30.00 until 11-10",
-            "skipped 11-10: 30.00 under 50.00",
-            "O-1 moves 30.00 to 11-11: settlement_minimum",
-            "skipped 11-11: 30.00 under 50.00",
-            "O-1 moves 30.00 to 11-12: settlement_minimum",
-            "O-1 releases 30.00 due 11-12/1",
-            "closed 11-12/1: 1 with 30.00",
-        ],
-    )
+    hb.tells("M-2", "
+        O-1 sale holds 30.00 until 11-10
+        skipped 11-10: 30.00 under 50.00
+        O-1 moves 30.00 to 11-11: settlement_minimum
+        skipped 11-11: 30.00 under 50.00
+        O-1 moves 30.00 to 11-12: settlement_minimum
+        O-1 releases 30.00 due 11-12/1
+        closed 11-12/1: 1 with 30.00
+    ")
     .await;
     hb.checked_end().await;
 }
@@ -330,10 +247,10 @@ async fn a_settlement_under_its_minimum_moves_to_the_next_date() {
 async fn holds_due_before_going_live_wait_for_a_person() {
     let live = [("RELEASE_NOT_BEFORE", "2025-11-10T00:00:00Z")];
     let mut hb = Holdback::start_with("golive", "11-03 12:00", &live).await;
-    hb.send("agreement.published.v1", &agreement("*", "AG-1"));
+    hb.send(agreement("*", "AG-1"));
     hb.applied().await;
-    hb.send("order.completed.v1", &order("M-1", "O-1", "100", "11-02"));
-    hb.send("order.completed.v1", &order("M-2", "O-1", "100", "11-03"));
+    hb.send(order("M-1", "O-1", "100", "11-02"));
+    hb.send(order("M-2", "O-1", "100", "11-03"));
     hb.applied().await;
     hb.pass_to("11-10").await;
     assert_eq!(released(&hb), ["M-2"]);

@@ -16,10 +16,10 @@ use holdback::rules::time::Instant;
 use holdback::service::{self, Controls, Service};
 use holdback::store::Store;
 use metrics_exporter_prometheus::PrometheusHandle;
-use serde_json::Value;
 use sqlx::PgPool;
 use tokio::task::{JoinHandle, block_in_place};
 
+use super::facts::Fact;
 use super::story::{Event, validate};
 use super::{Message, Seen, TestBed, environment, say};
 
@@ -184,12 +184,17 @@ impl Holdback {
 
     /// Writes an event as `CloudEvents` in binary mode to the topic where its type usually goes, at
     /// the hand's time.
-    pub fn send(&self, type_name: &str, data: &Value) {
-        self.send_to(usual_topic(type_name), type_name, data);
+    pub fn send(&self, fact: Fact) {
+        self.send_to(fact.usual_topic(), fact);
     }
 
-    /// The same to any topic.
-    pub fn send_to(&self, topic: &str, type_name: &str, data: &Value) {
+    /// Several, in this order within a topic and key.
+    pub fn send_all(&self, facts: impl IntoIterator<Item = Fact>) {
+        facts.into_iter().for_each(|fact| self.send(fact));
+    }
+
+    /// To any topic.
+    pub fn send_to(&self, topic: &str, Fact { type_name, data }: Fact) {
         let id = format!("{:016x}", rand::random::<u64>());
         let headers = [
             ("ce_specversion", "1.0"),
@@ -198,24 +203,21 @@ impl Holdback {
             ("ce_type", type_name),
             ("content-type", "application/json"),
         ];
-        self.write(
-            topic,
-            &Message {
-                key: data["merchant_id"].as_str(),
-                headers: &headers,
-                value: Some(data.to_string().as_bytes()),
-                timestamp_ms: None,
-            },
-        );
+        let key = data["merchant_id"].as_str();
+        self.produce(topic, key, &headers, data.to_string().as_bytes());
     }
 
-    /// Writes a message at the hand's time, unless it brings its own.
-    pub fn write(&self, topic: &str, message: &Message<'_>) {
-        let now = self.now.timestamp().as_millisecond();
-        let timestamp_ms = message.timestamp_ms.or(Some(now));
+    /// Writes bytes at the hand's time, without a key.
+    pub fn write(&self, topic: &str, headers: &[(&str, &str)], value: &[u8]) {
+        self.produce(topic, None, headers, value);
+    }
+
+    fn produce(&self, topic: &str, key: Option<&str>, headers: &[(&str, &str)], value: &[u8]) {
         let message = Message {
-            timestamp_ms,
-            ..message.clone()
+            key,
+            headers,
+            value: Some(value),
+            timestamp_ms: Some(self.now.timestamp().as_millisecond()),
         };
         self.bed.produce(topic, &message);
     }
@@ -334,17 +336,12 @@ impl Holdback {
             .collect()
     }
 
-    /// Waits for a merchant's story to be this one.
-    pub async fn tells(&self, merchant: &str, expected: &[&str]) {
-        let mut told = Vec::new();
-        let began = Moment::now();
-        while told != expected {
-            told = self.story(merchant).await;
-            if told.len() >= expected.len() || began.elapsed() > PATIENCE {
-                break;
-            }
-        }
-        assert_eq!(told, expected, "{merchant}'s story");
+    /// Holds a merchant's story against this one, a line each.
+    pub async fn tells(&self, merchant: &str, expected: &str) {
+        let expected: Vec<&str> = expected.lines().map(str::trim).collect();
+        let expected: Vec<&str> = expected.into_iter().filter(|line| !line.is_empty()).collect();
+        let told = self.story(merchant).await;
+        assert_eq!(told, expected, "{merchant}'s story: {told:#?}");
     }
 
     /// The dead letters in their topic, once all are there.
@@ -424,15 +421,4 @@ fn config(settings: &BTreeMap<String, String>) -> Config {
         .iter()
         .map(|(key, value)| (format!("HOLDBACK_{key}"), value.clone()));
     Config::load(None, variables).expect("good settings")
-}
-
-/// Where messages of a type usually go (contract, section 2).
-fn usual_topic(type_name: &str) -> &'static str {
-    match type_name.split('.').next() {
-        Some("order") => "order-completed",
-        Some("refund") => "refund",
-        Some("dispute") => "dispute",
-        Some("payout") => "payout-result",
-        _ => "merchant",
-    }
 }

@@ -10,7 +10,7 @@ pub mod facts;
 mod holdback;
 mod kafka;
 pub mod process;
-mod story;
+pub mod story;
 
 use std::io::Write;
 use std::sync::OnceLock;
@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use ::holdback::demo::postgres::{LocalPostgres, PostgresOptions};
 
 pub use bed::{Message, Seen, TestBed};
-pub use holdback::{Holdback, at, eventually};
+pub use holdback::{Holdback, INPUTS, at, eventually};
 pub use kafka::LocalKafka;
 pub use process::Process;
 

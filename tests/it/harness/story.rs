@@ -103,12 +103,14 @@ impl Event {
             }
             "hold.blocked" | "hold.unblocked" => {
                 let kind = self.kind.trim_start_matches("hold.");
-                let by = (f("block"), f("reference"));
                 let sums = (f("blocked"), f("left"));
-                format!(
-                    "{order} {kind} {} of {} by {} {}",
-                    sums.0, sums.1, by.0, by.1
-                )
+                let by = match (f("block").as_str(), f("reference").split_once('/')) {
+                    // A bad message's place tells a reader nothing; another merchant's name does.
+                    ("review", Some(("merchant", other))) => format!("review of {other}"),
+                    ("review", _) => "review".to_owned(),
+                    (block, _) => format!("{block} {}", f("reference")),
+                };
+                format!("{order} {kind} {} of {} by {by}", sums.0, sums.1)
             }
             "hold.consumed" => {
                 let sums = (f("amount"), f("left"));
