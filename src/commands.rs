@@ -27,7 +27,7 @@ use crate::telemetry;
 /// Read when no `--config` names another and it is there.
 const DEFAULT_FILE: &str = "holdback.toml";
 /// How long a broker may take to answer a command.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Runs one command to its end.
 ///

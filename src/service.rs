@@ -28,7 +28,7 @@ use crate::watch as watcher;
 use crate::{publish, telemetry};
 
 /// How long a broker may take to answer at the start.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(5);
 /// A loop that has not ticked for this long is stuck; a statement may take a minute.
 const SILENCE_MAX: Duration = Duration::from_secs(150);
 

@@ -15,6 +15,7 @@ use crate::http::Heartbeat;
 use crate::kafka::{self, Admin, Partition};
 use crate::rules::time::Instant;
 use crate::store::{Store, StoreError};
+use crate::telemetry;
 
 /// How often the ends are asked for.
 const EVERY: Duration = Duration::from_millis(200);
@@ -107,6 +108,11 @@ pub async fn run(
         round = round.wrapping_add(1);
         match ask(&store, &admin, &partitions).await {
             Ok(answer) => {
+                if round.is_multiple_of(PARTITIONS_EVERY)
+                    && let Err(error) = show_lag(&store, &answer).await
+                {
+                    tracing::info!(%error, "could not look how far behind the input is");
+                }
                 ends.send_replace(Some(answer));
             }
             Err(error) => tracing::warn!(%error, "could not ask where the partitions end"),
@@ -131,6 +137,20 @@ async fn ask(
         at,
         ends: Arc::new(ends),
     })
+}
+
+/// Shows how many messages of each topic are not applied yet.
+async fn show_lag(store: &Store, latest: &Ends) -> Result<(), StoreError> {
+    let mut lag: HashMap<String, u64> = HashMap::new();
+    for ((topic, partition), position) in store.all_positions().await? {
+        let end = latest.ends.get(&(Arc::from(topic.as_str()), partition));
+        let behind = end.map_or(0, |end| end - position.next_offset.unwrap_or_default());
+        *lag.entry(topic).or_default() += u64::try_from(behind).unwrap_or_default();
+    }
+    for (topic, messages) in lag {
+        telemetry::ingest_lag(&topic, messages);
+    }
+    Ok(())
 }
 
 async fn note_partitions(

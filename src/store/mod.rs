@@ -161,7 +161,7 @@ impl Store {
             .log_slow_statements(tracing::log::LevelFilter::Warn, Duration::from_secs(5));
         let pool = PgPoolOptions::new()
             .max_connections(max_connections)
-            .acquire_timeout(Duration::from_secs(10))
+            .acquire_timeout(Duration::from_secs(5))
             .after_release(|connection, _| {
                 Box::pin(async move {
                     // A future that was dropped inside `begin` would hand its open transaction to

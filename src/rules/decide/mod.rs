@@ -1,7 +1,7 @@
 //! The fold: one fact meets one order.
 //!
 //! What a fact changes follows from all facts that are applied by then, not from their order:
-//! [`charge`] moves the holds to what refunds and lost chargebacks claim together, [`block`] to
+//! `charge` moves the holds to what refunds and lost chargebacks claim together, `block` to
 //! what disputes and blocks keep together. That is what makes the order of arrival irrelevant.
 
 mod block;
