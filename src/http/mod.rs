@@ -4,9 +4,11 @@
 mod health;
 mod metrics;
 
+use std::future::IntoFuture as _;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
@@ -36,7 +38,11 @@ pub async fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
     Ok(listener)
 }
 
-/// Serves until told to stop, then finishes the requests that it has begun.
+/// How long a request that has begun may still take when the server is told to stop.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// Serves until told to stop, then finishes the requests that it has begun, within a few seconds:
+/// an asker who stopped in the middle of a request must not hold the process up.
 ///
 /// # Errors
 /// When the listener fails for good.
@@ -45,9 +51,19 @@ pub async fn serve(
     state: State,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
-    axum::serve(listener, routes(state))
-        .with_graceful_shutdown(shutdown.cancelled_owned())
-        .await
+    let stopped = shutdown.clone();
+    let serving = axum::serve(listener, routes(state))
+        .with_graceful_shutdown(stopped.cancelled_owned())
+        .into_future();
+    let overdue = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    // No request uses the database, so one that is dropped half-way leaves nothing behind.
+    tokio::select! {
+        ended = serving => ended,
+        () = overdue => Ok(()),
+    }
 }
 
 fn routes(state: State) -> Router {

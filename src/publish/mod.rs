@@ -61,13 +61,22 @@ pub struct Setup {
 #[derive(Debug, thiserror::Error)]
 enum SessionError {
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(StoreError),
     #[error(transparent)]
     Kafka(#[from] kafka::Error),
     #[error("another process publishes now")]
     Lost,
     #[error("{0}")]
     Fault(String),
+}
+
+impl From<StoreError> for SessionError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::LostPartition => Self::Lost,
+            error => Self::Store(error),
+        }
+    }
 }
 
 /// One process's turn at publishing.
@@ -277,6 +286,8 @@ impl Session<'_> {
             }
         }
         telemetry::producer_rotated();
+        // A new producer fences all others: who has lost the lease must not open one.
+        self.keep_lease()?;
         self.producer = OutputProducer::open(&self.setup.kafka, PATIENCE)?;
         Ok(())
     }

@@ -142,11 +142,15 @@ impl Process {
         }
     }
 
+    /// Where it listens, once it does.
+    pub fn addr(&self) -> Option<String> {
+        let listens = self.logged("http listens").pop()?;
+        Some(listens["addr"].as_str()?.to_owned())
+    }
+
     /// The answer to a GET, head and body; none while nobody listens.
     pub fn get(&self, path: &str) -> Option<String> {
-        let listens = self.logged("http listens").pop()?;
-        let addr = listens["addr"].as_str()?.to_owned();
-        let mut stream = TcpStream::connect(addr).ok()?;
+        let mut stream = TcpStream::connect(self.addr()?).ok()?;
         let request = format!("GET {path} HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).ok()?;
         let mut answer = String::new();

@@ -244,13 +244,15 @@ fn ends_in_time(process: &mut Process, when: &str) {
     assert!(took < Duration::from_secs(8), "{when}: took {took:?}");
 }
 
-/// An outage shows: the process stays up and says what it misses.
+/// An outage shows: the process says what it misses, and that it needs no restart.
 fn not_ready(process: &mut Process) {
     process.wait_for("/readyz to answer 503", |process| {
         process
             .get("/readyz")
             .is_some_and(|answer| answer.starts_with("HTTP/1.1 503"))
     });
+    let alive = process.get("/livez").expect("an answer");
+    assert!(alive.starts_with("HTTP/1.1 200"), "{alive}");
 }
 
 async fn until_published(connection: &mut PgConnection, target: i64) {

@@ -1,5 +1,7 @@
 //! Starting, stopping, sharing: what an orchestrator does with processes.
 
+use std::io::Write as _;
+use std::net::TcpStream;
 use std::time::Duration;
 
 use super::books;
@@ -30,6 +32,10 @@ async fn a_process_is_ready_in_two_seconds_and_ends_on_sigterm_within_its_deadli
     for _ in 0..5 {
         let mut process = Process::start(&bed, ALL, &[]);
         let ready = process.ready();
+        // Half a question, whose asker went away without a word.
+        let addr = process.addr().expect("an address");
+        let mut silent = TcpStream::connect(addr).expect("a connection");
+        silent.write_all(b"GET /ready").expect("sent");
         let (code, took) = process.terminate();
         say(&format!(
             "ready after {} ms, ended after {} ms",

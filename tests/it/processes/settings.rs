@@ -71,6 +71,12 @@ async fn a_start_that_can_not_work_is_refused_with_what_to_do() {
     );
     refused(
         &bed,
+        &[("HOLDBACK_HTTP_ADDR", &bed.brokers)],
+        1,
+        &["can't listen on", &bed.brokers],
+    );
+    refused(
+        &bed,
         &[("HOLDBACK_INGEST_WORKERS", "many")],
         2,
         &["HOLDBACK_INGEST_WORKERS", "whole number"],
