@@ -147,6 +147,8 @@ impl Store {
                 ("lock_timeout", "30s"),
                 ("idle_in_transaction_session_timeout", "60s"),
                 ("jit", "off"),
+                // The ROLLBACK below is mostly one too many, of which the server would warn.
+                ("client_min_messages", "error"),
             ])
             .log_statements(tracing::log::LevelFilter::Trace)
             .log_slow_statements(tracing::log::LevelFilter::Warn, Duration::from_secs(5));
