@@ -1,10 +1,10 @@
-//! The only reader of time. The database's clock decides everything; a demo may let it run fast,
-//! a test may set it by hand. Nothing else in holdback asks what time it is.
+//! The only reader of time. The database's clock decides everything; the demo and tests set it by
+//! hand. Nothing else in holdback asks what time it is.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::rules::time::Instant;
 
@@ -14,20 +14,11 @@ pub enum Clock {
     /// The database's time as it is. The only clock of a real deployment.
     #[default]
     Database,
-    /// Simulated time: `speed` seconds pass in one second of the database.
-    Fast {
-        /// Database time at which simulated time began.
-        since: Instant,
-        /// Simulated time at that moment.
-        from: Instant,
-        /// Simulated seconds per second, at least 1.
-        speed: i32,
-    },
-    /// Stands still until a test moves it.
+    /// Stands still until someone moves it.
     Manual(ManualClock),
 }
 
-/// A clock that a test moves by hand; clones share the hand.
+/// A clock that the demo or a test moves by hand; clones share the hand.
 #[derive(Debug, Clone)]
 pub struct ManualClock(Arc<AtomicI64>);
 
@@ -53,15 +44,6 @@ impl Clock {
     pub fn at(&self, database: Instant) -> Instant {
         match self {
             Self::Database => database,
-            Self::Fast { since, from, speed } => {
-                let passed = database.timestamp().duration_since(since.timestamp());
-                let ahead = passed.checked_mul(*speed).unwrap_or(SignedDuration::MAX);
-                Instant::new(
-                    from.timestamp()
-                        .saturating_add(ahead)
-                        .unwrap_or(Timestamp::MAX),
-                )
-            }
             Self::Manual(hand) => {
                 let micros = hand.0.load(Ordering::SeqCst);
                 Instant::new(Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MAX))

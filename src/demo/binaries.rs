@@ -82,7 +82,7 @@ pub fn find(user: Option<RunAs>, progress: &dyn Fn(Progress)) -> Result<PathBuf,
         download(&kept).map_err(|why| {
             PostgresError::Unavailable(format!(
                 "no PostgreSQL {OLDEST} or later is installed here, and PostgreSQL {DOWNLOADED} \
-                 could not be downloaded ({why}): install one, or name a server's URL"
+                 could not be downloaded ({why}): install one, or let this machine reach the network"
             ))
         })?;
     }

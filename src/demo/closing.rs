@@ -51,13 +51,7 @@ pub async fn report(store: &Store) -> anyhow::Result<()> {
     let overview = store.overview(store.now().await?).await?;
     say("");
     say(&row([
-        "",
-        "held",
-        "of it blocked",
-        "released",
-        "paid",
-        "refunded",
-        "owed",
+        "", "held", "blocked", "released", "paid", "refunded", "owed",
     ]));
     for book in &overview.books {
         say(&sums(book));
@@ -68,14 +62,14 @@ pub async fn report(store: &Store) -> anyhow::Result<()> {
         (counts.orders, "orders"),
         (counts.refunds, "refunds"),
         (counts.disputes, "disputes"),
-        (counts.open_disputes, "of them still open"),
+        (counts.open_disputes, "disputes still open"),
         (counts.releases, "releases"),
-        (counts.failed_payouts, "of them with a failed payout"),
+        (counts.failed_payouts, "releases whose payout failed"),
         (counts.dead_letters, "dead letters"),
         (counts.parked, "messages waiting for their order"),
         (counts.without_agreement, "orders waiting for an agreement"),
     ] {
-        say(&format!("{:>10} {what}", grouped(&count.to_string())));
+        say(&format!("{what:<34}{:>10}", grouped(&count.to_string())));
     }
     say("");
     audit(store).await
@@ -133,5 +127,5 @@ fn sums(book: &Book) -> String {
 }
 
 fn row([currency, held, blocked, released, paid, refunded, owed]: [&str; 7]) -> String {
-    format!("{currency:<4}{held:>16}{blocked:>15}{released:>16}{paid:>16}{refunded:>15}{owed:>13}")
+    format!("{currency:<4}{held:>14}{blocked:>12}{released:>14}{paid:>14}{refunded:>12}{owed:>10}")
 }

@@ -20,6 +20,7 @@ const A_DAY: usize = 3;
 /// # Errors
 /// When the database fails.
 pub async fn show(scene: &mut Scene) -> anyhow::Result<()> {
+    say("The service starts; a line for each day follows.");
     let mut digest = Digest::default();
     let mut before = Counts::default();
     let mut day = 0;
@@ -33,7 +34,9 @@ pub async fn show(scene: &mut Scene) -> anyhow::Result<()> {
         if today > day {
             let overview = scene.store.overview(now).await?;
             let date = scene.from + SignedDuration::from_hours(24 * (today - 1));
-            say(&line(date, &before, &overview));
+            if !say(&line(date, &before, &overview)) {
+                scene.stop.cancel();
+            }
             for news in digest.take() {
                 say(&format!("              {}", news.text));
             }

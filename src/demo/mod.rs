@@ -21,7 +21,7 @@ use std::io::Write as _;
 
 pub use show::run;
 
-/// Says a line on standard output; a reader that has gone away is no error.
-fn say(line: &str) {
-    drop(writeln!(std::io::stdout(), "{line}"));
+/// Says a line on standard output; false when nobody listens any more, which is no error.
+fn say(line: &str) -> bool {
+    writeln!(std::io::stdout(), "{line}").is_ok()
 }

@@ -56,6 +56,7 @@ impl News {
         if let Some(reason) = record.header("holdback_reason") {
             let detail = record.header("holdback_detail").unwrap_or_default();
             let topic = record.header("holdback_topic").unwrap_or_default();
+            let detail = detail.trim_start_matches(reason).trim_start_matches(": ");
             return Some(Self {
                 kind: Kind::DeadLetter,
                 at: record.header("holdback_at")?.parse().ok()?,
@@ -110,18 +111,8 @@ impl Body {
                 format!("{order}: nothing to hold of {}", self.money("order_amount"))
             }
             E::HoldRescheduled => self.rescheduled(),
-            E::HoldBlocked => format!(
-                "{order}: {} {} keeps {}",
-                self.text("block"),
-                self.text("reference"),
-                self.money("blocked")
-            ),
-            E::HoldUnblocked => format!(
-                "{order}: {} {} is over, {} still blocked",
-                self.text("block"),
-                self.text("reference"),
-                self.money("blocked")
-            ),
+            E::HoldBlocked => self.blocked(),
+            E::HoldUnblocked => self.unblocked(),
             // Told by the refund.
             E::HoldConsumed | E::HoldRestored => return None,
             E::HoldReversed => format!(
@@ -136,12 +127,7 @@ impl Body {
             E::ReceivableOpened => format!("{order}: now owes {}", self.money("amount")),
             E::ReceivableRecovered => format!("{order}: owes {} less", self.money("amount")),
             E::ReleaseIssued => self.released(),
-            E::SettlementClosed => format!(
-                "settlement of {}: {} releases, {}",
-                self.date("settlement_date"),
-                self.0["releases"],
-                self.money("amount")
-            ),
+            E::SettlementClosed => self.settled(),
             E::SettlementSkipped => format!(
                 "settlement of {} skipped: {} due, the minimum is {}",
                 self.date("settlement_date"),
@@ -167,7 +153,28 @@ impl Body {
         if self.has("settlement_date") {
             format!("{held} until {}", self.date("settlement_date"))
         } else {
-            format!("{held} until something happens that starts its clock")
+            format!("{held}, its clock starts when it is delivered or confirmed")
+        }
+    }
+
+    fn blocked(&self) -> String {
+        let (order, money) = (self.text("order_id"), self.money("blocked"));
+        match self.text("block") {
+            "dispute" => format!("{order}: dispute {} keeps {money}", self.text("reference")),
+            block => format!("{order}: {block}, {money} wait for a person"),
+        }
+    }
+
+    fn unblocked(&self) -> String {
+        let (order, block) = (self.text("order_id"), self.text("block"));
+        let block = format!("{order}: {block} {}", self.text("reference"));
+        if self.is_nothing("blocked") {
+            format!("{block} is over, nothing is blocked any more")
+        } else {
+            format!(
+                "{block} keeps less, {} still blocked",
+                self.money("blocked")
+            )
         }
     }
 
@@ -187,7 +194,7 @@ impl Body {
 
     fn refunded(&self) -> String {
         let sources = self.0["sources"].as_array();
-        let names: Vec<&str> = sources
+        let mut names: Vec<&str> = sources
             .into_iter()
             .flatten()
             .filter_map(|source| source["kind"].as_str())
@@ -195,9 +202,10 @@ impl Body {
                 "hold" => "the hold",
                 "reversed" => "what the cancellation gave back",
                 "deposit" => "the deposit",
-                _ => "a new debt",
+                _ => "a debt",
             })
             .collect();
+        names.dedup();
         let what = if self.has("refund_id") {
             "refund"
         } else {
@@ -210,6 +218,16 @@ impl Body {
         };
         let (order, money) = (self.text("order_id"), self.money("amount"));
         format!("{order}: {what} of {money} paid by {from}")
+    }
+
+    fn settled(&self) -> String {
+        let (date, money) = (self.date("settlement_date"), self.money("amount"));
+        let releases = match self.0["releases"].as_u64() {
+            Some(1) => "one release".to_owned(),
+            Some(count) => format!("{} releases", grouped(&count.to_string())),
+            None => "releases".to_owned(),
+        };
+        format!("settlement of {date}: {money} in {releases}")
     }
 
     fn released(&self) -> String {

@@ -28,6 +28,8 @@ const KEPT: usize = 200;
 const LOOK: Duration = Duration::from_millis(400);
 /// Below this width some columns stay away.
 const WIDE: u16 = 108;
+/// Below this height the addresses stay away; they stand above the view too.
+const HIGH: u16 = 30;
 
 /// Gives the terminal back when dropped.
 struct Restore;
@@ -119,7 +121,7 @@ fn draw(frame: &mut Frame<'_>, view: &View) {
         Constraint::Length(currencies + 3),
         Constraint::Length(4),
         Constraint::Min(3),
-        Constraint::Length(6),
+        Constraint::Length(if frame.area().height < HIGH { 0 } else { 6 }),
     ])
     .areas(frame.area());
     frame.render_widget(headline(view), head);
@@ -177,7 +179,7 @@ fn table(overview: &Overview, area: Rect) -> Table<'_> {
     let wide = area.width >= WIDE;
     let head =
         |text: &'static str| Cell::from(Line::from(text).alignment(Alignment::Right)).dark_gray();
-    let mut titles = vec![Cell::from(""), head("held"), head("of it blocked")];
+    let mut titles = vec![Cell::from(""), head("held"), head("blocked")];
     titles.extend([head("released"), head("paid")]);
     if wide {
         titles.extend([head("refunded"), head("owed")]);
@@ -243,8 +245,8 @@ fn counters(overview: &Overview) -> Paragraph<'_> {
         ]),
         line(&[
             (counts.dead_letters, "dead letters"),
-            (counts.parked, "waiting for their order"),
-            (counts.without_agreement, "for an agreement"),
+            (counts.parked, "parked"),
+            (counts.without_agreement, "waiting for an agreement"),
             (counts.failed_payouts, "payouts failed"),
         ]),
     ])

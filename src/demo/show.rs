@@ -2,6 +2,7 @@
 //! marketplace talks, shows what happens, and proves at the end that the books are right.
 
 use std::io::IsTerminal as _;
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 
 use jiff::{SignedDuration, Timestamp};
@@ -25,7 +26,7 @@ const FROM: &str = "2026-03-02T00:00:00Z";
 /// What a view looks at.
 pub struct Scene {
     pub store: Store,
-    pub readiness: std::sync::Arc<Readiness>,
+    pub readiness: Arc<Readiness>,
     pub traffic: Traffic,
     pub news: Receiver<News>,
     /// Ends the demo.
@@ -84,6 +85,7 @@ pub async fn run(args: &DemoArgs) -> anyhow::Result<()> {
         topics: cast.topics.clone(),
         partitions: PARTITIONS,
         news: sender,
+        readiness: cast.controls.readiness.clone(),
         stop: stop.clone(),
     });
     let mut scene = Scene {
@@ -98,7 +100,12 @@ pub async fn run(args: &DemoArgs) -> anyhow::Result<()> {
     };
     let roles = cast.roles;
     let controls = cast.controls.clone();
-    let running = tokio::spawn(async move { cast.service.run(&roles, controls).await });
+    let ended = stop.clone();
+    let running = tokio::spawn(async move {
+        let ran = cast.service.run(&roles, controls).await;
+        ended.cancel();
+        ran
+    });
     let shown = if std::io::stdout().is_terminal() && !args.plain {
         screen::show(&mut scene).await
     } else {

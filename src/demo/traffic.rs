@@ -17,6 +17,7 @@ use super::market::Market;
 use super::news::News;
 use crate::clock::ManualClock;
 use crate::config::Topics;
+use crate::http::Readiness;
 use crate::kafka::{KafkaSettings, Limits, OutRecord, OutputProducer, ReadBack};
 use crate::rules::time::Instant;
 
@@ -41,6 +42,8 @@ pub struct Setup {
     /// Of each output topic.
     pub partitions: i32,
     pub news: Sender<News>,
+    /// The clock stands until the service is ready.
+    pub readiness: Arc<Readiness>,
     /// Ends it early.
     pub stop: CancellationToken,
 }
@@ -83,6 +86,9 @@ fn run(mut setup: Setup) -> anyhow::Result<()> {
         wait: TICK,
         linger: Duration::ZERO,
     };
+    while !setup.readiness.reasons().is_empty() && !setup.stop.is_cancelled() {
+        std::thread::sleep(TICK);
+    }
     let began = Moment::now();
     while !setup.stop.is_cancelled() {
         let now = setup.time_after(began.elapsed());

@@ -111,8 +111,11 @@ impl Fault {
         Self { reason, detail }
     }
 
-    /// The same fault, with the JSON pointer of where it lies.
+    /// The same fault, with the JSON pointer of where it lies; the whole value's is empty.
     pub(super) fn at(self, pointer: &str) -> Self {
+        if pointer.is_empty() {
+            return self;
+        }
         Self::new(self.reason, format!("{pointer}: {}", self.detail))
     }
 }

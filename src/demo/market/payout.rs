@@ -28,7 +28,7 @@ impl Market {
             known.any(|known| known.merchant_id == merchant && known.paid_by == PaidBy::Settlement);
         // Pay by releases or by settlements, never by both. A settlement is answered once, so what
         // comes in its later parts, and what has no settlement, goes by its own.
-        let first_part = body["settlement_part"].as_u64().or(body["part"].as_u64()) == Some(1);
+        let first_part = body["settlement_part"] == 1 || body["part"] == 1;
         let subject = if kind == EventType::ReleaseIssued.as_str() {
             (!by_settlement || !first_part).then_some("release_id")
         } else {
@@ -56,10 +56,10 @@ impl Market {
             let message = Message::write(Form::Binary, kind, &format!("{id}/{at}"), at, &body);
             self.plan(at, message);
         };
-        if lot / 36 % ONE_FAILS_OF == 0 {
+        if (lot / 36).is_multiple_of(ONE_FAILS_OF) {
             say(InputType::PayoutFailed, at, Some("account closed"));
             // Half of them get through once the merchant has named another account.
-            if lot / 36 / ONE_FAILS_OF % 2 == 0 {
+            if (lot / 36 / ONE_FAILS_OF).is_multiple_of(2) {
                 say(InputType::PayoutPaid, at + DAY * 2, None);
             }
         } else {

@@ -11,7 +11,7 @@ use crate::message::incoming::InputType;
 /// One message on its way to the broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    kind: InputType,
+    pub(super) kind: InputType,
     pub merchant: String,
     pub headers: Vec<(&'static str, String)>,
     pub value: Vec<u8>,
