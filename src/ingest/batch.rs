@@ -157,6 +157,7 @@ impl Batch {
             lines: Lines::default(),
             letters: Vec::new(),
             distrusted: Vec::new(),
+            trusted: Vec::new(),
             applied: Applied {
                 records: self.records.len(),
                 ..Applied::default()

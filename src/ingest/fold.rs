@@ -10,8 +10,9 @@ use crate::rules::decide::{self, Outcome, Refusal, Verdict, World};
 use crate::rules::fact::{Fact, FactKey, FactKind, OrderEvent, OrderFact};
 use crate::rules::ids::{MerchantId, OrderId};
 use crate::rules::order::{Block, BlockKind};
+use crate::rules::time::Instant;
 use crate::store::agreements::Catalogue;
-use crate::store::cases::{Cases, OrderKey, Source};
+use crate::store::cases::{Case, Cases, OrderKey, Source};
 use crate::store::{StoreError, Tx};
 
 impl Work<'_> {
@@ -54,21 +55,37 @@ impl Work<'_> {
         }
         self.find_strangers(tx, catalogue, facts, &mut cases)
             .await?;
-        for (key, mut block) in std::mem::take(&mut self.distrusted) {
+        self.block(catalogue, &mut cases, now);
+        tx.save_orders(&cases, catalogue).await
+    }
+
+    /// Lifts the blocks that have lost their reason and puts up the new ones.
+    fn block(&mut self, catalogue: &Catalogue, cases: &mut Cases, now: Instant) {
+        let calendars = catalogue.calendars();
+        let lifted = std::mem::take(&mut self.trusted).into_iter();
+        let put_up = std::mem::take(&mut self.distrusted).into_iter();
+        let changes = lifted
+            .map(|(key, reference)| (key, Err(reference)))
+            .chain(put_up.map(|(key, block)| (key, Ok(block))));
+        for (key, change) in changes {
             let Some(case) = cases.get_mut(&key) else {
                 continue;
             };
-            block.opened_at = now;
             let agreements = catalogue.of(&key.0);
             let world = World {
                 agreements: &agreements,
                 calendars: &calendars,
                 now,
             };
-            let entries = decide::block(&mut case.order, block, world);
+            let entries = match change {
+                Ok(mut block) => {
+                    block.opened_at = now;
+                    decide::block(&mut case.order, block, world)
+                }
+                Err(reference) => decide::unblock(&mut case.order, &reference, now, world),
+            };
             self.lines.add(&key.0, entries, None);
         }
-        tx.save_orders(&cases, catalogue).await
     }
 
     /// Folds one fact; true when it was accepted.
@@ -153,7 +170,8 @@ impl Work<'_> {
     }
 
     /// A kept fact whose order is known under another merchant may be about that order's money:
-    /// whichever of the two comes second finds the other (contract, section 10).
+    /// whichever of the two comes second finds the other (contract, section 10). When the fact's
+    /// own order comes after all, the other is let go.
     async fn find_strangers(
         &mut self,
         tx: &mut Tx,
@@ -175,11 +193,19 @@ impl Work<'_> {
         for (key, other) in tx.waited_for_elsewhere(&sold).await? {
             found.insert((key, other));
         }
-        let missing: Vec<OrderKey> = found
+        let sold_late: Vec<OrderKey> = sold
             .iter()
+            .filter(|key| cases.get(*key).is_some_and(Case::is_sold_late))
+            .cloned()
+            .collect();
+        let unfounded = tx.suspected_for(&sold_late).await?;
+        let missing: BTreeSet<OrderKey> = found
+            .iter()
+            .chain(&unfounded)
             .map(|(key, _)| key.clone())
             .filter(|key| !cases.contains_key(key))
             .collect();
+        let missing: Vec<OrderKey> = missing.into_iter().collect();
         if !missing.is_empty() {
             let merchants: Vec<MerchantId> = missing
                 .iter()
@@ -192,10 +218,13 @@ impl Work<'_> {
                 .await?;
             cases.extend(more);
         }
+        for (key, other) in unfounded {
+            self.trusted.push((key, stranger(&other)));
+        }
         for (key, other) in found {
             tracing::error!(alarm = "order_under_other_merchant", order = %key.1, merchant = %key.0, %other, "a fact names this order under another merchant");
             let block = Block {
-                reference: format!("merchant/{other}"),
+                reference: stranger(&other),
                 kind: BlockKind::Review,
                 reason: "a fact names this order under another merchant".to_owned(),
                 opened_at: tx.now,
@@ -231,6 +260,11 @@ fn own_id(fact: &OrderFact) -> Option<OwnId> {
         }
     };
     Some((fact.merchant.clone(), kind, key.id))
+}
+
+/// The reference of the block that keeps an order because of another merchant's fact.
+fn stranger(other: &MerchantId) -> String {
+    format!("merchant/{other}")
 }
 
 fn misplaced(fact: &OrderFact, home: &OrderId) -> Refusal {

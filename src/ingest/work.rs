@@ -3,6 +3,7 @@
 use super::{Applied, Rules};
 use crate::message::{About, Record, Rejection};
 use crate::rules::order::{Block, BlockKind};
+use crate::rules::time::Instant;
 use crate::store::cases::{OrderKey, Source};
 use crate::store::dead_letters::DeadLetter;
 use crate::store::journal::Lines;
@@ -15,6 +16,8 @@ pub(super) struct Work<'a> {
     pub(super) letters: Vec<DeadLetter>,
     /// Orders whose money must wait until a person has looked, with the block to put there.
     pub(super) distrusted: Vec<(OrderKey, Block)>,
+    /// Blocks, by reference, whose reason has turned out to be none.
+    pub(super) trusted: Vec<(OrderKey, String)>,
     pub(super) applied: Applied,
 }
 
@@ -54,7 +57,7 @@ impl Work<'_> {
             reference: place.to_owned(),
             kind: BlockKind::Review,
             reason: format!("a message about this order was refused: {reason}"),
-            opened_at: crate::rules::time::Instant::new(jiff::Timestamp::UNIX_EPOCH),
+            opened_at: Instant::new(jiff::Timestamp::UNIX_EPOCH),
             cleared_at: None,
         };
         self.distrusted

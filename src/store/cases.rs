@@ -89,6 +89,16 @@ impl SourceTopic {
 pub type Cases = BTreeMap<OrderKey, Case>;
 
 impl Case {
+    /// True when the sale is new and something else had been heard of the order before.
+    #[must_use]
+    pub fn is_sold_late(&self) -> bool {
+        let stub = self
+            .before
+            .as_ref()
+            .is_some_and(|before| before.sale.is_none());
+        stub && self.order.sale.is_some()
+    }
+
     /// An order that nobody has heard of.
     #[must_use]
     pub fn unheard(merchant: MerchantId, order: OrderId) -> Self {

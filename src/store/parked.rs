@@ -241,6 +241,38 @@ impl Tx {
             })
             .collect()
     }
+
+    /// Orders under review because one of these, of another merchant, was not known yet.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn suspected_for(
+        &mut self,
+        keys: &[(MerchantId, OrderId)],
+    ) -> Result<Vec<((MerchantId, OrderId), MerchantId)>, StoreError> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = sqlx::query!(
+            r#"SELECT b.merchant_id AS "merchant_id!", b.order_id AS "order_id!",
+                      k.merchant_id AS "other!"
+               FROM unnest($1::text[], $2::text[]) AS k (merchant_id, order_id)
+               JOIN orders o ON o.order_id = k.order_id AND o.merchant_id <> k.merchant_id
+               JOIN blocks b ON b.merchant_id = o.merchant_id AND b.order_id = o.order_id
+                AND b.reference = 'merchant/' || k.merchant_id AND b.cleared_at IS NULL"#,
+            column(keys, |(merchant, _)| merchant.as_str().to_owned()) as _,
+            column(keys, |(_, order)| order.as_str().to_owned()) as _,
+        )
+        .fetch_all(&mut *self.inner)
+        .await
+        .map_err(failed("look for orders under review for a stranger"))?;
+        rows.into_iter()
+            .map(|row| {
+                let other = super::types::merchant_id(&row.other)?;
+                Ok((order_key(&row.merchant_id, &row.order_id)?, other))
+            })
+            .collect()
+    }
 }
 
 /// One message on its way into the table.

@@ -339,7 +339,10 @@ impl Holdback {
     /// Holds a merchant's story against this one, a line each.
     pub async fn tells(&self, merchant: &str, expected: &str) {
         let expected: Vec<&str> = expected.lines().map(str::trim).collect();
-        let expected: Vec<&str> = expected.into_iter().filter(|line| !line.is_empty()).collect();
+        let expected: Vec<&str> = expected
+            .into_iter()
+            .filter(|line| !line.is_empty())
+            .collect();
         let told = self.story(merchant).await;
         assert_eq!(told, expected, "{merchant}'s story: {told:#?}");
     }
