@@ -34,25 +34,34 @@ async fn orders_wait_for_an_agreement_and_are_applied_when_one_comes() {
         (holds == 3).then_some(()).ok_or(format!("{holds} holds"))
     })
     .await;
-    hb.tells("M-own", "
+    hb.tells(
+        "M-own",
+        "
         O-1 sale holds 100.00 until 11-10
         O-1 reversed 100.00, left 0.00
-    ")
+    ",
+    )
     .await;
     hb.pass_to("11-10").await;
-    hb.tells("M-any", "
+    hb.tells(
+        "M-any",
+        "
         O-1 sale holds 100.00 until 11-10
         O-1 gives 30.00 to R-1, left 70.00
         O-1 R-1 takes hold 30.00
         O-1 releases 70.00 due 11-10/1
         closed 11-10/1: 1 with 70.00
-    ")
+    ",
+    )
     .await;
-    hb.tells("M-yen", "
+    hb.tells(
+        "M-yen",
+        "
         O-1 sale holds 100.00 until 11-10
         O-1 releases 100.00 due 11-10/1
         closed 11-10/1: 1 with 100.00
-    ")
+    ",
+    )
     .await;
     hb.checked_end().await;
 }
@@ -120,19 +129,23 @@ async fn a_late_agreement_says_how_many_orders_it_would_have_covered_and_changes
 async fn a_calendar_that_comes_late_gives_dates_and_a_newer_one_moves_them() {
     let mut hb = Holdback::start("calendar", "11-03 12:00").await;
     let business = agreement("*", "AG-1").with(json!({
-            "calendar": "C",
-            "terms": [{ "name": "sale", "rate_bps": 10000, "days": 2, "day_kind": "business",
-                        "count": "date" }],
-        }));
+        "calendar": "C",
+        "terms": [{ "name": "sale", "rate_bps": 10000, "days": 2, "day_kind": "business",
+                    "count": "date" }],
+    }));
     hb.send(business);
     hb.applied().await;
     hb.send(order("M-1", "O-1", "100", "11-03"));
     hb.applied().await;
     // Without its calendar the hold has no dates and stays.
     hb.pass_to("11-05 12:00").await;
-    hb.tells("M-1", "
+    hb.tells(
+        "M-1",
+        "
         O-1 sale holds 100.00 until -
-    ").await;
+    ",
+    )
+    .await;
     hb.send(calendar("C", 1));
     hb.applied().await;
     let moved = |count: usize| {
@@ -155,13 +168,16 @@ async fn a_calendar_that_comes_late_gives_dates_and_a_newer_one_moves_them() {
     hb.send(calendar("C", 2).with(json!({ "holidays": ["2025-11-07"] })));
     hb.applied().await;
     hb.pass_to("11-07").await;
-    hb.tells("M-1", "
+    hb.tells(
+        "M-1",
+        "
         O-1 sale holds 100.00 until -
         O-1 moves 100.00 to 11-06: calendar
         O-1 moves 100.00 to 11-07: calendar
         O-1 releases 100.00 due 11-07/1
         closed 11-07/1: 1 with 100.00
-    ")
+    ",
+    )
     .await;
     hb.checked_end().await;
 }

@@ -37,35 +37,55 @@ async fn facts_that_come_before_their_order_wait_for_it() {
     hb.applied().await;
     assert_eq!(hb.number("SELECT count(*) FROM parked").await, 0);
     hb.pass_to("11-10").await;
-    hb.tells("M-1", "
+    hb.tells(
+        "M-1",
+        "
         O-1 sale holds 100.00 until 11-10
         O-1 gives 30.00 to R-1, left 70.00
         O-1 R-1 takes hold 30.00
         O-1 releases 70.00 due 11-10/1
         closed 11-10/1: 1 with 70.00
-    ").await;
-    hb.tells("M-2", "
+    ",
+    )
+    .await;
+    hb.tells(
+        "M-2",
+        "
         O-2 sale holds 100.00 until 11-10
         O-2 blocked 100.00 of 100.00 by dispute D-1
-    ").await;
-    hb.tells("M-3", "
+    ",
+    )
+    .await;
+    hb.tells(
+        "M-3",
+        "
         O-3 sale holds 100.00 until 11-10
         O-3 reversed 100.00, left 0.00
-    ").await;
-    hb.tells("M-4", "
+    ",
+    )
+    .await;
+    hb.tells(
+        "M-4",
+        "
         O-4 sale holds 100.00 until 11-10
         O-4 blocked 100.00 of 100.00 by dispute D-1
         O-4 unblocked 10.00 of 100.00 by dispute D-1
         O-4 unblocked 0.00 of 100.00 by dispute D-1
         O-4 releases 100.00 due 11-10/1
         closed 11-10/1: 1 with 100.00
-    ").await;
-    hb.tells("M-5", "
+    ",
+    )
+    .await;
+    hb.tells(
+        "M-5",
+        "
         O-5 sale holds 100.00 until -
         O-5 moves 100.00 to 11-10: anchor_known
         O-5 releases 100.00 due 11-10/1
         closed 11-10/1: 1 with 100.00
-    ").await;
+    ",
+    )
+    .await;
     hb.checked_end().await;
 }
 
@@ -85,7 +105,10 @@ async fn cancellation_and_refund_end_the_same_in_both_orders() {
         ]
     };
     // One topic and key, so that they come as they are sent; and one after another.
-    for fact in facts("forth").into_iter().chain(facts("back").into_iter().rev()) {
+    for fact in facts("forth")
+        .into_iter()
+        .chain(facts("back").into_iter().rev())
+    {
         hb.send_to("order-completed", fact);
         hb.applied().await;
     }
@@ -96,8 +119,16 @@ async fn cancellation_and_refund_end_the_same_in_both_orders() {
         let end = [released.as_str(), "closed 11-10/1: 1 with 75.00"];
         assert_eq!(told[told.len() - 2..], end, "{told:#?}");
     }
-    assert_eq!(hb.number("SELECT count(*) FROM holds WHERE left_now > 0").await, 0);
-    assert_eq!(hb.number("SELECT count(*) FROM receivables WHERE left_now > 0").await, 0);
+    assert_eq!(
+        hb.number("SELECT count(*) FROM holds WHERE left_now > 0")
+            .await,
+        0
+    );
+    assert_eq!(
+        hb.number("SELECT count(*) FROM receivables WHERE left_now > 0")
+            .await,
+        0
+    );
     hb.checked_end().await;
 }
 
@@ -171,7 +202,11 @@ async fn the_same_message_twice_happens_once_and_other_content_is_a_conflict() {
     assert_eq!(hb.number(reviewed).await, 3);
     let told = hb.story("M-1").await;
     let last = told.last().map(String::as_str);
-    assert_eq!(last, Some("O-1 blocked 70.00 of 70.00 by review"), "{told:#?}");
+    assert_eq!(
+        last,
+        Some("O-1 blocked 70.00 of 70.00 by review"),
+        "{told:#?}"
+    );
     hb.checked_end().await;
 }
 
@@ -191,13 +226,23 @@ async fn a_repeat_beside_a_conflict_in_one_batch_stays_a_repeat() {
     hb.applied().await;
     assert_eq!(hb.reasons().await, ["conflict"; 3]);
     // A refused refund's id is free for one that is right.
-    hb.send_all([order("M-1", "O-1", "100", "11-03"), order("M-1", "O-2", "100", "11-03")]);
+    hb.send_all([
+        order("M-1", "O-1", "100", "11-03"),
+        order("M-1", "O-2", "100", "11-03"),
+    ]);
     hb.applied().await;
     let dollars = json!({ "currency": "USD" });
     hb.send(refund("M-1", "O-1", "R-1", "30", "11-03").with(dollars));
     hb.send(refund("M-1", "O-2", "R-1", "30", "11-03"));
     hb.applied().await;
-    assert_eq!(hb.reasons().await, ["conflict", "conflict", "conflict", "mismatch"]);
-    assert_eq!(hb.number("SELECT count(*) FROM refunds WHERE order_id = 'O-2'").await, 1);
+    assert_eq!(
+        hb.reasons().await,
+        ["conflict", "conflict", "conflict", "mismatch"]
+    );
+    assert_eq!(
+        hb.number("SELECT count(*) FROM refunds WHERE order_id = 'O-2'")
+            .await,
+        1
+    );
     hb.checked_end().await;
 }

@@ -39,7 +39,10 @@ async fn a_payout_is_paid_fails_and_comes_back() {
     assert_eq!(told(&hb).await, ["O-1 failed 100.00"]);
     // The settlement's answer is that of each of its releases, where it is newer.
     hb.send(paid("M-1", "settlement_id", &settlement, "11-10 02:00"));
-    assert_eq!(told(&hb).await, ["O-1 failed 100.00", "O-1 paid 100.00", "O-2 paid 100.00"]);
+    assert_eq!(
+        told(&hb).await,
+        ["O-1 failed 100.00", "O-1 paid 100.00", "O-2 paid 100.00"]
+    );
     // The money came back; and an older answer that comes late changes nothing.
     hb.send(failed("M-1", "release_id", &second, "11-10 03:00"));
     assert_eq!(told(&hb).await.len(), 4);
@@ -49,9 +52,18 @@ async fn a_payout_is_paid_fails_and_comes_back() {
     hb.send(paid("M-2", "release_id", &second, "11-10 04:00"));
     assert_eq!(
         told(&hb).await,
-        ["O-1 failed 100.00", "O-1 paid 100.00", "O-2 paid 100.00", "O-2 returned 100.00"]
+        [
+            "O-1 failed 100.00",
+            "O-1 paid 100.00",
+            "O-2 paid 100.00",
+            "O-2 returned 100.00"
+        ]
     );
-    assert_eq!(hb.number("SELECT count(*) FROM payout_results WHERE NOT known").await, 1);
+    assert_eq!(
+        hb.number("SELECT count(*) FROM payout_results WHERE NOT known")
+            .await,
+        1
+    );
     assert_eq!(hb.number("SELECT count(*) FROM dead_letters").await, 0);
     hb.checked_end().await;
 }

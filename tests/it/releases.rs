@@ -10,18 +10,21 @@ async fn a_release_happens_at_its_instant_and_not_before() {
     let mut hb = Holdback::start("instant", "11-03 12:00").await;
     hb.send(agreement("*", "AG-1"));
     let shanghai = agreement("M-2", "AG-2").with(json!({
-            "time_zone": "Asia/Shanghai",
-            "settlement": { "cycle": "weekly", "weekdays": ["thu"], "cut_off": "08:30" },
-        }));
+        "time_zone": "Asia/Shanghai",
+        "settlement": { "cycle": "weekly", "weekdays": ["thu"], "cut_off": "08:30" },
+    }));
     hb.send(shanghai);
     hb.applied().await;
     hb.send(order("M-1", "O-1", "100", "11-03"));
     hb.send(order("M-2", "O-1", "100", "11-03"));
     hb.pass_to("2025-11-09T23:59:59.999999Z").await;
-    hb.tells("M-1", "
+    hb.tells(
+        "M-1",
+        "
         O-1 sale holds 100.00 until 11-10
-    ")
-        .await;
+    ",
+    )
+    .await;
     hb.pass_to("11-10").await;
     let story = "
         O-1 sale holds 100.00 until 11-10
@@ -30,20 +33,26 @@ async fn a_release_happens_at_its_instant_and_not_before() {
     ";
     hb.tells("M-1", story).await;
     hb.pass_to("2025-11-13T00:29:59Z").await;
-    hb.tells("M-2", "
+    hb.tells(
+        "M-2",
+        "
         O-1 sale holds 100.00 until 11-13 00:30
-    ")
-        .await;
+    ",
+    )
+    .await;
     // A day's outage: its date stays what it was.
     hb.stop().await;
     hb.set("11-14 12:00");
     hb.run().await;
     hb.due_done().await;
-    hb.tells("M-2", "
+    hb.tells(
+        "M-2",
+        "
         O-1 sale holds 100.00 until 11-13 00:30
         O-1 releases 100.00 due 11-13/1
         closed 11-13/1: 1 with 100.00
-    ")
+    ",
+    )
     .await;
     hb.tells("M-1", story).await;
     hb.checked_end().await;
@@ -117,29 +126,41 @@ async fn what_is_blocked_stays_and_goes_when_the_block_is_cleared() {
     hb.send(part);
     hb.send(opened("M-lost", "O-1", "D-1", "chargeback", "11-04"));
     hb.pass_to("11-11").await;
-    hb.tells("M-whole", "
+    hb.tells(
+        "M-whole",
+        "
         O-1 sale holds 100.00 until 11-10
         O-1 blocked 100.00 of 100.00 by dispute D-1
-    ")
+    ",
+    )
     .await;
     hb.set("11-12 12:00");
     hb.send(closed("M-whole", "O-1", "D-1", "won", "11-12 10:00"));
-    hb.send(refund("M-part", "O-1", "R-1", "15", "11-12 10:00").with(json!({ "dispute_id": "D-1" })));
+    hb.send(
+        refund("M-part", "O-1", "R-1", "15", "11-12 10:00").with(json!({ "dispute_id": "D-1" })),
+    );
     hb.send(closed("M-lost", "O-1", "D-1", "lost", "11-12 10:00"));
     hb.applied().await;
     hb.send(closed("M-part", "O-1", "D-1", "resolved", "11-12 11:00"));
-    hb.send(refund("M-lost", "O-1", "R-1", "100", "11-12 11:00").with(json!({ "dispute_id": "D-1" })));
+    hb.send(
+        refund("M-lost", "O-1", "R-1", "100", "11-12 11:00").with(json!({ "dispute_id": "D-1" })),
+    );
     hb.pass_to("11-13").await;
-    hb.tells("M-whole", "
+    hb.tells(
+        "M-whole",
+        "
         O-1 sale holds 100.00 until 11-10
         O-1 blocked 100.00 of 100.00 by dispute D-1
         O-1 unblocked 0.00 of 100.00 by dispute D-1
         O-1 moves 100.00 to 11-13: unblocked
         O-1 releases 100.00 due 11-13/1
         closed 11-13/1: 1 with 100.00
-    ")
+    ",
+    )
     .await;
-    hb.tells("M-part", "
+    hb.tells(
+        "M-part",
+        "
         O-1 sale holds 100.00 until 11-10
         O-1 blocked 40.00 of 100.00 by dispute D-1
         O-1 releases 60.00 due 11-10/1
@@ -151,16 +172,20 @@ async fn what_is_blocked_stays_and_goes_when_the_block_is_cleared() {
         O-1 moves 25.00 to 11-13: unblocked
         O-1 releases 25.00 due 11-13/1
         closed 11-13/1: 1 with 25.00
-    ")
+    ",
+    )
     .await;
-    hb.tells("M-lost", "
+    hb.tells(
+        "M-lost",
+        "
         O-1 sale holds 100.00 until 11-10
         O-1 blocked 100.00 of 100.00 by dispute D-1
         O-1 gives 100.00 to D-1, left 0.00
         O-1 D-1 takes hold 100.00
         O-1 unblocked 0.00 of 0.00 by dispute D-1
         O-1 R-1 takes 
-    ")
+    ",
+    )
     .await;
     hb.checked_end().await;
 }
@@ -194,11 +219,14 @@ async fn past_its_limit_a_hold_goes_or_is_announced_every_day() {
         0
     );
     hb.pass_to("11-06").await;
-    hb.tells("M-goes", "
+    hb.tells(
+        "M-goes",
+        "
         O-1 sale holds 100.00 until 11-04
         O-1 blocked 100.00 of 100.00 by dispute D-1
         O-1 releases 100.00 limit -/-
-    ")
+    ",
+    )
     .await;
     hb.pass_to("2025-11-06T23:59:00Z").await;
     hb.pass_to("11-07").await;
@@ -230,7 +258,9 @@ async fn a_settlement_under_its_minimum_moves_to_the_next_date() {
     );
     hb.pass_to("11-11").await;
     hb.pass_to("11-12").await;
-    hb.tells("M-2", "
+    hb.tells(
+        "M-2",
+        "
         O-1 sale holds 30.00 until 11-10
         skipped 11-10: 30.00 under 50.00
         O-1 moves 30.00 to 11-11: settlement_minimum
@@ -238,7 +268,8 @@ async fn a_settlement_under_its_minimum_moves_to_the_next_date() {
         O-1 moves 30.00 to 11-12: settlement_minimum
         O-1 releases 30.00 due 11-12/1
         closed 11-12/1: 1 with 30.00
-    ")
+    ",
+    )
     .await;
     hb.checked_end().await;
 }

@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use crate::harness::facts::{
-    Fact, agreement, calendar, cancelled, closed, confirmed, delivered, failed, opened, order, paid, refund,
-    updated,
+    Fact, agreement, calendar, cancelled, closed, confirmed, delivered, failed, opened, order,
+    paid, refund, updated,
 };
 use crate::harness::{Holdback, INPUTS, Message};
 
@@ -17,11 +17,11 @@ async fn every_input_type_goes_the_whole_way() {
         ] }));
     hb.send(shop);
     let anchored = agreement("M-2", "AG-2").with(json!({
-            "calendar": "CN",
-            "terms": [{ "name": "sale", "rate_bps": 10000, "days": 2, "day_kind": "business",
-                        "count": "date", "anchor": "delivered" }],
-            "confirmation": { "required": true },
-        }));
+        "calendar": "CN",
+        "terms": [{ "name": "sale", "rate_bps": 10000, "days": 2, "day_kind": "business",
+                    "count": "date", "anchor": "delivered" }],
+        "confirmation": { "required": true },
+    }));
     hb.send(anchored);
     hb.send(calendar("CN", 1));
     hb.applied().await;
@@ -52,7 +52,9 @@ async fn every_input_type_goes_the_whole_way() {
     hb.send(paid("M-1", "release_id", &first, "11-11"));
     hb.applied().await;
 
-    hb.tells("M-1", "
+    hb.tells(
+        "M-1",
+        "
         O-1 sale holds 90.00 until 11-10
         O-1 reserve holds 10.00 until 12-03
         O-2 sale holds 45.00 until 11-10
@@ -69,15 +71,21 @@ async fn every_input_type_goes_the_whole_way() {
         closed 11-10/1: 2 with 105.00
         O-1 failed 60.00
         O-1 paid 60.00
-    ").await;
-    hb.tells("M-2", "
+    ",
+    )
+    .await;
+    hb.tells(
+        "M-2",
+        "
         P-1 sale holds 70.00 until -
         P-2 sale holds 80.00 until -
         P-1 moves 70.00 to 11-05: anchor_known
         P-2 reversed 80.00, left 0.00
         P-1 releases 70.00 due 11-05/1
         closed 11-05/1: 1 with 70.00
-    ").await;
+    ",
+    )
+    .await;
     hb.checked_end().await;
 }
 
@@ -93,18 +101,39 @@ async fn binary_structured_and_plain_messages_say_the_same() {
         "data": order("M-1", "O-2", "20", "11-03").data,
         "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
     });
-    let media_type = ("Content-Type", "application/cloudevents+json; charset=UTF-8");
+    let media_type = (
+        "Content-Type",
+        "application/cloudevents+json; charset=UTF-8",
+    );
     hb.write("refund", &[media_type], structured.to_string().as_bytes());
     let plain = |fact: Fact| fact.data.to_string().into_bytes();
-    hb.write("order-completed", &[], &plain(order("M-1", "O-3", "30", "11-03")));
+    hb.write(
+        "order-completed",
+        &[],
+        &plain(order("M-1", "O-3", "30", "11-03")),
+    );
     hb.applied().await;
-    hb.write("refund", &[], &plain(refund("M-1", "O-3", "R-1", "5", "11-03")));
+    hb.write(
+        "refund",
+        &[],
+        &plain(refund("M-1", "O-3", "R-1", "5", "11-03")),
+    );
     hb.applied().await;
     // Unnamed where a type must be named: it may be about money, so the order is looked at.
-    hb.write("dispute", &[], &plain(opened("M-1", "O-3", "D-1", "inquiry", "11-03")));
+    hb.write(
+        "dispute",
+        &[],
+        &plain(opened("M-1", "O-3", "D-1", "inquiry", "11-03")),
+    );
     // A tombstone says nothing anywhere.
     for topic in INPUTS {
-        hb.bed.produce(topic, &Message { key: Some("M-1"), ..Message::default() });
+        hb.bed.produce(
+            topic,
+            &Message {
+                key: Some("M-1"),
+                ..Message::default()
+            },
+        );
     }
     hb.applied().await;
     let mut told = hb.story("M-1").await;

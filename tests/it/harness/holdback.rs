@@ -15,6 +15,9 @@ use holdback::rules::time::Instant;
 use holdback::service::{self, Controls, Service};
 use holdback::store::Store;
 use metrics_exporter_prometheus::PrometheusHandle;
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
 use sqlx::PgPool;
 use tokio::task::{JoinHandle, block_in_place};
 
@@ -221,6 +224,29 @@ impl Holdback {
         self.bed.produce(topic, &message);
     }
 
+    /// Deletes a topic and makes it anew, as somebody does by mistake.
+    pub async fn make_anew(&self, topic: &str) {
+        let name = self.bed.topic(topic).to_owned();
+        let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+            .set("bootstrap.servers", &self.bed.brokers)
+            .create()
+            .expect("an admin client");
+        let deleted = admin.delete_topics(&[&name], &AdminOptions::new()).await;
+        deleted.expect("an answer")[0].as_ref().expect("deleted");
+        eventually("the topic is gone", async || {
+            let counts = block_in_place(|| self.admin.partition_counts(&[&name]));
+            let gone = counts.map_err(|error| error.to_string())?[&name].is_none();
+            gone.then_some(()).ok_or("it is there".to_owned())
+        })
+        .await;
+        self.bed.create_topics(vec![name], 2).await;
+    }
+
+    /// Where the hand stands.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
     /// Moves the hand; nothing is waited for.
     pub fn set(&mut self, now: &str) {
         self.now = instant(now);
@@ -338,7 +364,10 @@ impl Holdback {
     /// Holds a merchant's story against this one, a line each.
     pub async fn tells(&self, merchant: &str, expected: &str) {
         let expected: Vec<&str> = expected.lines().map(str::trim).collect();
-        let expected: Vec<&str> = expected.into_iter().filter(|line| !line.is_empty()).collect();
+        let expected: Vec<&str> = expected
+            .into_iter()
+            .filter(|line| !line.is_empty())
+            .collect();
         let told = self.story(merchant).await;
         assert_eq!(told, expected, "{merchant}'s story: {told:#?}");
     }
