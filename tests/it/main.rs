@@ -2,10 +2,13 @@
 
 mod agreements;
 mod arrival;
+mod bad_input;
 mod clients;
+mod gate;
 mod harness;
 mod payouts;
 mod processes;
 mod releases;
+mod statements;
 mod strangers;
 mod whole_way;

@@ -128,6 +128,7 @@ impl TestBed {
         let producer = ClientConfig::new()
             .set("bootstrap.servers", &brokers)
             .set("enable.idempotence", "true")
+            .set("message.max.bytes", "2097152")
             .set("partitioner", "murmur2_random")
             .create_with_context(Failures::default())
             .expect("a producer");
@@ -165,8 +166,12 @@ impl TestBed {
                     name: name.clone(),
                     partitions,
                     replicas: None,
-                    // Tests write at times of their own, which may be years ago.
-                    config: vec![("retention.ms".to_owned(), "-1".to_owned())],
+                    // Tests write at times of their own, which may be years ago; and what
+                    // holdback takes for too large must reach it.
+                    config: vec![
+                        ("retention.ms".to_owned(), "-1".to_owned()),
+                        ("max.message.bytes".to_owned(), "2097152".to_owned()),
+                    ],
                 })
                 .collect();
             admin.create_topics(&specs).expect("topics");

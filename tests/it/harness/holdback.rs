@@ -16,6 +16,9 @@ use holdback::rules::time::Instant;
 use holdback::service::{self, Controls, Service};
 use holdback::store::Store;
 use metrics_exporter_prometheus::PrometheusHandle;
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
 use sqlx::PgPool;
 use tokio::task::{JoinHandle, block_in_place};
 
@@ -220,6 +223,29 @@ impl Holdback {
             timestamp_ms: Some(self.now.timestamp().as_millisecond()),
         };
         self.bed.produce(topic, &message);
+    }
+
+    /// Deletes a topic and makes it anew, as somebody does by mistake.
+    pub async fn make_anew(&self, topic: &str) {
+        let name = self.bed.topic(topic).to_owned();
+        let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+            .set("bootstrap.servers", &self.bed.brokers)
+            .create()
+            .expect("an admin client");
+        let deleted = admin.delete_topics(&[&name], &AdminOptions::new()).await;
+        deleted.expect("an answer")[0].as_ref().expect("deleted");
+        eventually("the topic is gone", async || {
+            let counts = block_in_place(|| self.admin.partition_counts(&[&name]));
+            let gone = counts.map_err(|error| error.to_string())?[&name].is_none();
+            gone.then_some(()).ok_or("it is there".to_owned())
+        })
+        .await;
+        self.bed.create_topics(vec![name], 2).await;
+    }
+
+    /// Where the hand stands.
+    pub fn now(&self) -> Instant {
+        self.now
     }
 
     /// Moves the hand; nothing is waited for.
