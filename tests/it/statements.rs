@@ -7,8 +7,8 @@ use holdback::clock::{Clock, ManualClock};
 use holdback::config::Config;
 use holdback::ingest::{Batch, Ingest, Positions, Rules};
 use holdback::message::Record;
+use holdback::preflight;
 use holdback::rules::time::Instant;
-use holdback::service;
 use holdback::store::Store;
 use serde_json::json;
 use tracing::field::{Field, Visit};
@@ -72,7 +72,7 @@ impl Bench {
         let config = Config::load(None, settings.into_iter()).unwrap();
         let now = Instant::new(at("11-03 12:00").parse().unwrap());
         let clock = Clock::Manual(ManualClock::at(now));
-        let store = service::connect(&config, clock).await.unwrap();
+        let store = preflight::connect(&config, clock).await.unwrap();
         store.migrate().await.unwrap();
         let rules = Arc::new(Rules::of(&config));
         let key = ("merchant".to_owned(), 0);
