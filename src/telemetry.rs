@@ -113,7 +113,7 @@ const HISTOGRAMS: &[(&str, &str)] = &[
 ];
 
 /// What became of an input message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Outcome {
     /// It took effect.
     Applied,
@@ -219,9 +219,9 @@ pub fn events(kind: &'static str, outcome: Outcome, count: u64) {
     counter!(EVENTS_TOTAL, "type" => kind, "outcome" => outcome.label()).increment(count);
 }
 
-/// Counts one dead letter.
-pub fn dead_letter(reason: &'static str) {
-    counter!(DEAD_LETTERS_TOTAL, "reason" => reason).increment(1);
+/// Counts dead letters of one reason.
+pub fn dead_letters(reason: &'static str, count: u64) {
+    counter!(DEAD_LETTERS_TOTAL, "reason" => reason).increment(count);
 }
 
 /// Notes how long an ingest batch took.

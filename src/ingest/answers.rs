@@ -6,6 +6,7 @@ use crate::rules::fact::PayoutResult;
 use crate::rules::payout;
 use crate::store::payouts::result_key;
 use crate::store::{StoreError, Tx};
+use crate::telemetry::Outcome as Counted;
 
 impl Work<'_> {
     pub(super) async fn settle_payouts(
@@ -21,10 +22,15 @@ impl Work<'_> {
         let mut payouts = tx.lock_payouts(&all).await?;
         let mut fresh = Vec::new();
         for (place, result) in results {
+            let kind = if result.paid {
+                "payout.paid"
+            } else {
+                "payout.failed"
+            };
             let key = result_key(result);
             if let Some(first) = known.get(&key) {
                 if *first == result.content {
-                    self.applied.duplicates += 1;
+                    self.applied.note(kind, Counted::Duplicate);
                     continue;
                 }
                 let rejection = Rejection {
@@ -39,9 +45,9 @@ impl Work<'_> {
             let releases = payouts.behind(&key.0, key.1);
             if releases.is_empty() {
                 tracing::warn!(alarm = "payout_of_unknown_release", merchant = %key.0, subject = %key.1, "a payout result names no release of ours");
-                self.applied.kept += 1;
+                self.applied.note(kind, Counted::Kept);
             } else {
-                self.applied.applied += 1;
+                self.applied.note(kind, Counted::Applied);
             }
             for release in &releases {
                 if let Some(payout) = payouts.get_mut(&key.0, *release) {

@@ -16,7 +16,7 @@ use crate::store::agreements::Catalogue;
 use crate::store::journal::Lines;
 use crate::store::positions::Advance;
 use crate::store::{StoreError, Tx};
-use crate::telemetry::{self, Outcome as Counted};
+use crate::telemetry::Outcome;
 
 /// Parsed messages, each with its place among the batch's records.
 #[derive(Debug, Default)]
@@ -166,6 +166,16 @@ impl Batch {
         for (place, rejection) in &self.rejected {
             work.reject(*place, rejection);
         }
+        for _ in 0..self.tombstones {
+            work.applied.note("tombstone", Outcome::Tombstone);
+        }
+        if self.off_time > 0 {
+            tracing::warn!(
+                alarm = "off_time",
+                messages = self.off_time,
+                "applied messages whose business time is far from their Kafka timestamp"
+            );
+        }
         let merchants: Vec<MerchantId> = self.merchants();
         let exclusive = !self.agreements.is_empty() || !self.calendars.is_empty();
         tx.open_catalogue(catalogue, &merchants, exclusive).await?;
@@ -181,7 +191,6 @@ impl Batch {
             tx.append(&work.lines, &numbers).await?;
         }
         work.applied.lines = work.lines.len();
-        work.applied.dead_letters = work.letters.len();
         Ok(work.applied)
     }
 
@@ -194,25 +203,5 @@ impl Batch {
             .map(|about| &about.merchant);
         let all: BTreeSet<&MerchantId> = orders.chain(distrusted).collect();
         all.into_iter().cloned().collect()
-    }
-
-    /// Counts what was committed.
-    pub fn count(&self, applied: &Applied) {
-        let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
-        telemetry::events("all", Counted::Applied, count(applied.applied));
-        telemetry::events("all", Counted::Kept, count(applied.kept));
-        telemetry::events("all", Counted::Duplicate, count(applied.duplicates));
-        telemetry::events("all", Counted::DeadLetter, count(applied.dead_letters));
-        telemetry::events("all", Counted::Tombstone, count(self.tombstones));
-        for (_, rejection) in &self.rejected {
-            telemetry::dead_letter(rejection.reason.as_str());
-        }
-        if self.off_time > 0 {
-            tracing::warn!(
-                alarm = "off_time",
-                messages = self.off_time,
-                "applied messages whose business time is far from their Kafka timestamp"
-            );
-        }
     }
 }

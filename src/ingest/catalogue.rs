@@ -9,6 +9,7 @@ use crate::rules::entry::{AgreementAccepted, Entry, Event};
 use crate::rules::fact::ContentHash;
 use crate::store::agreements::{Accepted, Catalogue};
 use crate::store::{StoreError, Tx};
+use crate::telemetry::Outcome;
 
 impl Work<'_> {
     pub(super) async fn accept_catalogue(
@@ -29,7 +30,8 @@ impl Work<'_> {
                     "agreement {} version {}",
                     agreement.agreement_id, agreement.version
                 );
-                if let Some(late_for) = self.answered(*place, answer, &what) {
+                if let Some(late_for) = self.answered(*place, answer, "agreement.published", &what)
+                {
                     self.lines.add(
                         &agreement.merchant_id,
                         [accepted(agreement, late_for)],
@@ -50,21 +52,27 @@ impl Work<'_> {
                     "calendar {} version {}",
                     calendar.calendar, calendar.version
                 );
-                self.answered(*place, answer, &what);
+                self.answered(*place, answer, "calendar.published", &what);
             }
         }
         Ok(())
     }
 
     /// Counts an answer; `Some` when it is new.
-    fn answered(&mut self, place: usize, answer: Accepted, what: &str) -> Option<u64> {
+    fn answered(
+        &mut self,
+        place: usize,
+        answer: Accepted,
+        kind: &'static str,
+        what: &str,
+    ) -> Option<u64> {
         let reason = match answer {
             Accepted::New { late_for } => {
-                self.applied.applied += 1;
+                self.applied.note(kind, Outcome::Applied);
                 return Some(late_for);
             }
             Accepted::Duplicate => {
-                self.applied.duplicates += 1;
+                self.applied.note(kind, Outcome::Duplicate);
                 return None;
             }
             Accepted::Conflict => (

@@ -14,6 +14,7 @@ use crate::rules::time::Instant;
 use crate::store::agreements::Catalogue;
 use crate::store::cases::{Case, Cases, OrderKey, Source};
 use crate::store::{StoreError, Tx};
+use crate::telemetry::Outcome as Counted;
 
 impl Work<'_> {
     /// Folds the order facts, each into its order, in the order in which they came.
@@ -116,6 +117,8 @@ impl Work<'_> {
                 if matches!(fact.what, OrderEvent::Completed(_)) && case.source.is_none() {
                     case.source = source;
                 }
+                self.applied
+                    .note(fact.key().kind.name(), counted(outcome.verdict));
                 self.take(&key, outcome, source, &mut case.messages);
                 Ok(true)
             }
@@ -136,7 +139,7 @@ impl Work<'_> {
         }
     }
 
-    /// Books an outcome: its lines, its counts, and the parked facts that it refused.
+    /// Books an outcome: its lines and the parked facts that it refused.
     fn take(
         &mut self,
         key: &OrderKey,
@@ -144,11 +147,6 @@ impl Work<'_> {
         source: Option<Source>,
         messages: &mut HashMap<FactKey, Record>,
     ) {
-        match outcome.verdict {
-            Verdict::Applied => self.applied.applied += 1,
-            Verdict::Kept => self.applied.kept += 1,
-            Verdict::Duplicate => self.applied.duplicates += 1,
-        }
         self.lines.add(&key.0, outcome.entries, source);
         for alarm in outcome.alarms {
             tracing::warn!(alarm, merchant = %key.0, order = %key.1, "someone should look at this order");
@@ -260,6 +258,14 @@ fn own_id(fact: &OrderFact) -> Option<OwnId> {
         }
     };
     Some((fact.merchant.clone(), kind, key.id))
+}
+
+fn counted(verdict: Verdict) -> Counted {
+    match verdict {
+        Verdict::Applied => Counted::Applied,
+        Verdict::Kept => Counted::Kept,
+        Verdict::Duplicate => Counted::Duplicate,
+    }
 }
 
 /// The reference of the block that keeps an order because of another merchant's fact.

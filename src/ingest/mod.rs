@@ -16,7 +16,7 @@ pub mod freshness;
 mod work;
 pub mod worker;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use jiff::SignedDuration;
@@ -29,7 +29,7 @@ use crate::store::agreements::Catalogue;
 use crate::store::cases::{OrderKey, SourceTopic};
 use crate::store::positions::Advance;
 use crate::store::{Store, StoreError};
-use crate::telemetry;
+use crate::telemetry::{self, Outcome};
 
 pub use batch::Batch;
 
@@ -91,25 +91,38 @@ pub struct Ingest {
 }
 
 /// What a batch came to.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Applied {
     pub records: usize,
-    pub applied: usize,
-    pub kept: usize,
-    pub duplicates: usize,
-    pub dead_letters: usize,
     /// Journal lines written.
     pub lines: usize,
+    /// Messages by type and what became of them; dead letters by reason.
+    outcomes: BTreeMap<(&'static str, Outcome), u64>,
+}
+
+impl Applied {
+    fn note(&mut self, kind: &'static str, outcome: Outcome) {
+        *self.outcomes.entry((kind, outcome)).or_default() += 1;
+    }
+
+    /// Shows the counts, once the batch is committed.
+    fn show(&self) {
+        for ((kind, outcome), count) in &self.outcomes {
+            match outcome {
+                Outcome::DeadLetter => telemetry::dead_letters(kind, *count),
+                _ => telemetry::events(kind, *outcome, *count),
+            }
+        }
+    }
 }
 
 impl std::ops::AddAssign for Applied {
     fn add_assign(&mut self, other: Self) {
         self.records += other.records;
-        self.applied += other.applied;
-        self.kept += other.kept;
-        self.duplicates += other.duplicates;
-        self.dead_letters += other.dead_letters;
         self.lines += other.lines;
+        for (key, count) in other.outcomes {
+            *self.outcomes.entry(key).or_default() += count;
+        }
     }
 }
 
@@ -181,7 +194,7 @@ impl Ingest {
         {
             Ok(applied) => {
                 tx.commit().await?;
-                batch.count(&applied);
+                applied.show();
                 for step in steps {
                     expected.insert((Arc::from(step.topic), step.partition), step.next);
                 }

@@ -7,6 +7,7 @@ use crate::rules::time::Instant;
 use crate::store::cases::{OrderKey, Source};
 use crate::store::dead_letters::DeadLetter;
 use crate::store::journal::Lines;
+use crate::telemetry::Outcome;
 
 /// What happens inside the transaction.
 pub(super) struct Work<'a> {
@@ -41,6 +42,8 @@ impl Work<'_> {
                 ),
             }
         }
+        self.applied
+            .note(rejection.reason.as_str(), Outcome::DeadLetter);
         self.letters.push(DeadLetter {
             record,
             reason: rejection.reason.as_str(),
