@@ -127,5 +127,7 @@ fn sums(book: &Book) -> String {
 }
 
 fn row([currency, held, blocked, released, paid, refunded, owed]: [&str; 7]) -> String {
-    format!("{currency:<4}{held:>14}{blocked:>12}{released:>14}{paid:>14}{refunded:>12}{owed:>10}")
+    format!(
+        "{currency:<3} {held:>12} {blocked:>10} {released:>13} {paid:>13} {refunded:>12} {owed:>10}"
+    )
 }

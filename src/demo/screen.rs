@@ -91,7 +91,13 @@ pub async fn show(scene: &mut Scene) -> anyhow::Result<()> {
         view.now = now.timestamp();
         view.day = scene.day(view.now);
         let reasons = scene.readiness.reasons().into_iter().next();
-        view.waiting = reasons.map(|(component, reason)| format!("{component}: {reason}"));
+        view.waiting = reasons.map(|(component, reason)| {
+            if view.now == scene.from {
+                "the service to start".to_owned()
+            } else {
+                format!("{component}: {reason}")
+            }
+        });
         terminal.draw(|frame| draw(frame, &view))?;
         tokio::time::sleep(FRAME).await;
     }
