@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::harness::facts::{
     Fact, agreement, closed, confirmed, opened, order, paid, refund, updated,
 };
-use crate::harness::{Holdback, Seen};
+use crate::harness::{Holdback, Seen, raw};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_messages_between_good_ones_become_dead_letters_byte_for_byte() {
@@ -250,6 +250,29 @@ async fn a_business_time_far_from_kafkas_frees_no_money_but_keeps_it() {
         "{told:#?}"
     );
     hb.pass_to("11-11").await;
+    hb.checked_end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_header_whose_name_is_no_text_is_a_dead_letter_and_no_crash() {
+    let hb = Holdback::start("header-name", "11-03 12:00").await;
+    hb.send(agreement("*", "AG-1"));
+    hb.applied().await;
+    let value = order("M-1", "O-1", "100", "11-03").data.to_string();
+    let (broker, topic) = (
+        hb.bed.brokers.clone(),
+        hb.bed.topic("order-completed").to_owned(),
+    );
+    let bytes = value.clone().into_bytes();
+    let at = hb.now().timestamp().as_millisecond();
+    let header: (&[u8], &[u8]) = (b"ce_\xff\xfe", b"1");
+    tokio::task::block_in_place(|| raw::produce(&broker, &topic, at, header, &bytes));
+    hb.send(order("M-1", "O-2", "100", "11-03"));
+    hb.applied().await;
+    hb.tells("M-1", "O-2 sale holds 100.00 until 11-10").await;
+    let letters = hb.dead_letters().await;
+    assert_eq!(told(&letters), [" text a header's name is not UTF-8"]);
+    assert_eq!(letters[0].value, value.as_bytes());
     hb.checked_end().await;
 }
 

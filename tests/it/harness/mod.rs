@@ -10,6 +10,7 @@ pub mod facts;
 mod holdback;
 mod kafka;
 pub mod process;
+pub mod raw;
 pub mod story;
 
 use std::io::Write;
