@@ -105,6 +105,16 @@ impl Applied {
         *self.outcomes.entry((kind, outcome)).or_default() += 1;
     }
 
+    /// How many messages came to this.
+    #[must_use]
+    pub fn count(&self, outcome: Outcome) -> u64 {
+        let counts = self.outcomes.iter();
+        counts
+            .filter(|((_, known), _)| *known == outcome)
+            .map(|(_, count)| count)
+            .sum()
+    }
+
     /// Shows the counts, once the batch is committed.
     fn show(&self) {
         for ((kind, outcome), count) in &self.outcomes {

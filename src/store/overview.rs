@@ -112,7 +112,7 @@ impl Store {
                WHERE left_now > blocked AND NOT barred AND release_at IS NOT NULL
                  AND release_at < $1::timestamptz + make_interval(days => $2)
                GROUP BY 1, 3"#,
-            now as Instant,
+            now as _,
             i32::try_from(DAYS_AHEAD).unwrap_or(i32::MAX),
         )
         .fetch_all(&self.pool)

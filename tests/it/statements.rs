@@ -10,6 +10,7 @@ use holdback::message::Record;
 use holdback::preflight;
 use holdback::rules::time::Instant;
 use holdback::store::Store;
+use holdback::telemetry::Outcome;
 use serde_json::json;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
@@ -107,7 +108,10 @@ impl Bench {
         let applied = self.ingest.apply_once(&batch, &mut self.expected).await;
         drop(guard);
         let applied = applied.unwrap();
-        (counter.0.load(Ordering::SeqCst), applied.dead_letters)
+        (
+            counter.0.load(Ordering::SeqCst),
+            applied.count(Outcome::DeadLetter),
+        )
     }
 
     /// The statements of a batch of which half the orders are known, of the same batch again, and of
