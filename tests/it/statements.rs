@@ -90,7 +90,7 @@ impl Bench {
 
     /// Applies one batch; answers how many statements that took, and how many dead letters came of
     /// it.
-    async fn apply(&mut self, facts: Vec<Fact>) -> (usize, usize) {
+    async fn apply(&mut self, facts: Vec<Fact>) -> (usize, u64) {
         let next = self.expected[&("merchant".into(), 0)];
         let records = facts.into_iter().zip(next..).map(|(fact, offset)| Record {
             topic: "merchant".into(),
