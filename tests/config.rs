@@ -35,7 +35,7 @@ fn only_database_and_brokers_must_be_given() {
     assert_eq!(config.topics.inputs()[4], "payout-result");
     assert_eq!(config.topics.outputs()[2], "holdback-dead-letters");
     assert_eq!(config.ingest.start, None);
-    assert_eq!(config.ingest.batch_max, 5_000);
+    assert_eq!(config.ingest.batch_max, 2_000);
     assert_eq!(config.ingest.on_unreadable, OnUnreadable::DeadLetter);
     assert_eq!(config.release.mode, ReleaseMode::Live);
     assert_eq!(config.http.addr.port(), 8080);

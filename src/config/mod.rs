@@ -110,7 +110,7 @@ pub struct Ingest {
     pub start: Option<IngestStart>,
     /// Workers of this process, each with partitions of its own, 1 to 64. Default 2.
     pub workers: u32,
-    /// Messages per transaction, 1 to 50000. Default 5000.
+    /// Messages per transaction, 1 to 50000. Default 2000: larger ones gain little and take memory.
     pub batch_max: u32,
     /// Milliseconds to wait for a batch to fill, 0 to 10000. Default 20.
     pub linger_ms: u32,
@@ -157,7 +157,7 @@ pub struct Release {
     pub margin_seconds: u32,
     /// Seconds by which the gate's moment may lie behind the clock, 1 to 86400. Default 30.
     pub max_staleness_seconds: u32,
-    /// Holds per transaction, 1 to 50000. Default 5000.
+    /// Holds per transaction, 1 to 50000. Default 2000: larger ones gain little and take memory.
     pub batch_max: u32,
     /// `live`, or `shadow`: decide and keep everything, publish no release. Default `live`.
     pub mode: ReleaseMode,
@@ -173,7 +173,7 @@ pub enum ReleaseMode {
 /// `[publish]`
 #[derive(Debug, Clone)]
 pub struct Publish {
-    /// Events per Kafka transaction, 1 to 50000. Default 5000.
+    /// Events per Kafka transaction, 1 to 50000. Default 2000: larger ones gain little and take memory.
     pub batch_max: u32,
 }
 

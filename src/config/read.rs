@@ -36,7 +36,7 @@ impl Config {
             ingest: Ingest::read(&mut reader),
             release: Release::read(&mut reader),
             publish: Publish {
-                batch_max: reader.whole("publish.batch_max", 5_000, 1..=50_000),
+                batch_max: reader.whole("publish.batch_max", 2_000, 1..=50_000),
             },
             parked: Parked {
                 alarm_hours: reader.whole("parked.alarm_hours", 24, 1..=8_760),
@@ -120,7 +120,7 @@ impl Ingest {
         Self {
             start: reader.optional("ingest.start", start),
             workers: reader.whole("ingest.workers", 2, 1..=64),
-            batch_max: reader.whole("ingest.batch_max", 5_000, 1..=50_000),
+            batch_max: reader.whole("ingest.batch_max", 2_000, 1..=50_000),
             linger_ms: reader.whole("ingest.linger_ms", 20, 0..=10_000),
             horizon_days: reader.whole("ingest.horizon_days", 730, 1..=36_500),
             time_ahead_hours: reader.whole("ingest.time_ahead_hours", 24, 0..=8_760),
@@ -143,7 +143,7 @@ impl Release {
             not_before: reader.optional("release.not_before", instant),
             margin_seconds: reader.whole("release.margin_seconds", 0, 0..=86_400),
             max_staleness_seconds: reader.whole("release.max_staleness_seconds", 30, 1..=86_400),
-            batch_max: reader.whole("release.batch_max", 5_000, 1..=50_000),
+            batch_max: reader.whole("release.batch_max", 2_000, 1..=50_000),
             mode: reader.one_of(
                 "release.mode",
                 &[("live", ReleaseMode::Live), ("shadow", ReleaseMode::Shadow)],
