@@ -24,14 +24,18 @@ async fn orders_wait_for_an_agreement_and_are_applied_when_one_comes() {
     hb.applied().await;
     eventually("M-own's order is held", async || {
         let holds = hb.number("SELECT count(*) FROM holds").await;
-        (holds == 1).then_some(()).ok_or(format!("{holds} holds"))
+        (holds == 1)
+            .then_some(())
+            .ok_or_else(|| format!("{holds} holds"))
     })
     .await;
     hb.send(agreement("*", "AG-2"));
     hb.applied().await;
     eventually("all orders are held", async || {
         let holds = hb.number("SELECT count(*) FROM holds").await;
-        (holds == 3).then_some(()).ok_or(format!("{holds} holds"))
+        (holds == 3)
+            .then_some(())
+            .ok_or_else(|| format!("{holds} holds"))
     })
     .await;
     hb.tells(
@@ -155,7 +159,7 @@ async fn a_calendar_that_comes_late_gives_dates_and_a_newer_one_moves_them() {
                 let told = hb.story("M-1").await;
                 (told.len() == count)
                     .then_some(())
-                    .ok_or(format!("{told:?}"))
+                    .ok_or_else(|| format!("{told:?}"))
             })
             .await;
         }

@@ -113,6 +113,7 @@ async fn a_settlement_closes_in_parts_with_the_sums_of_their_releases() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "one story, told line by line")]
 async fn what_is_blocked_stays_and_goes_when_the_block_is_cleared() {
     let mut hb = Holdback::start("blocked", "11-03 12:00").await;
     hb.send(agreement("*", "AG-1"));

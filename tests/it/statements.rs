@@ -69,15 +69,18 @@ impl Bench {
             ("HOLDBACK_KAFKA_BROKERS", &bed.brokers),
         ];
         let settings = settings.map(|(key, value)| (key.to_owned(), value.to_owned()));
-        let config = Config::load(None, settings.into_iter()).unwrap();
-        let now = Instant::new(at("11-03 12:00").parse().unwrap());
+        let config = Config::load(None, settings.into_iter()).expect("good settings");
+        let now = Instant::new(at("11-03 12:00").parse().expect("an instant"));
         let clock = Clock::Manual(ManualClock::at(now));
-        let store = service::connect(&config, clock).await.unwrap();
-        store.migrate().await.unwrap();
+        let store = service::connect(&config, clock).await.expect("PostgreSQL");
+        store.migrate().await.expect("the schema");
         let rules = Arc::new(Rules::of(&config));
         let key = ("merchant".to_owned(), 0);
-        store.note_partitions(&[key.clone()]).await.unwrap();
-        store.begin_positions(&[(key.clone(), 0)]).await.unwrap();
+        store
+            .note_partitions(std::slice::from_ref(&key))
+            .await
+            .expect("noted");
+        store.begin_positions(&[(key, 0)]).await.expect("begun");
         Self {
             ingest: Ingest::new(store.clone(), Arc::clone(&rules)),
             rules,
@@ -106,7 +109,7 @@ impl Bench {
         let guard = tracing::subscriber::set_default(subscriber);
         let applied = self.ingest.apply_once(&batch, &mut self.expected).await;
         drop(guard);
-        let applied = applied.unwrap();
+        let applied = applied.expect("applied");
         (counter.0.load(Ordering::SeqCst), applied.dead_letters)
     }
 

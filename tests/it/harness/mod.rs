@@ -10,6 +10,7 @@ pub mod facts;
 mod holdback;
 mod kafka;
 pub mod process;
+mod proof;
 pub mod raw;
 pub mod story;
 

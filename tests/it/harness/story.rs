@@ -84,6 +84,7 @@ impl Event {
     }
 
     /// The event in a line.
+    #[expect(clippy::too_many_lines, reason = "one arm per type of event")]
     pub fn line(&self) -> String {
         let f = |name: &str| self.field(name);
         let order = f("order_id");
