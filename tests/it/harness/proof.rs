@@ -77,9 +77,10 @@ impl Holdback {
         .fetch_all(self.pool())
         .await
         .expect("the journal");
-        let events: Vec<_> = self.events().iter().map(Event::identity).collect();
-        assert_eq!(events, rows, "the topics and the journal");
-        in_order(&self.events());
+        let events = self.events();
+        let said: Vec<_> = events.iter().map(Event::identity).collect();
+        assert_eq!(said, rows, "the topics and the journal");
+        in_order(&events);
         let buried = block_in_place(|| self.bed.read_all("holdback-dead-letters"));
         let mut places: Vec<_> = buried.iter().map(buried_at).collect();
         places.sort_unstable();
