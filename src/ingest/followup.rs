@@ -32,8 +32,8 @@ pub struct FollowUp {
     catalogue: Catalogue,
     /// The revision for which every waiting sale has been looked at.
     seen: Option<i64>,
-    /// How far the present pass over waiting sales has come.
-    after: Option<OrderKey>,
+    /// The present pass over waiting sales: the revision at which it began, and how far it has come.
+    pass: Option<(i64, Option<OrderKey>)>,
 }
 
 impl FollowUp {
@@ -45,7 +45,7 @@ impl FollowUp {
             rules,
             catalogue: Catalogue::default(),
             seen: None,
-            after: None,
+            pass: None,
         }
     }
 
@@ -56,10 +56,11 @@ impl FollowUp {
     pub async fn follow_once(&mut self) -> Result<bool, StoreError> {
         let revision = self.store.revision().await?;
         if self.seen != Some(revision) {
-            let waiting = self.store.waiting_sales(self.after.as_ref(), STEP).await?;
-            self.after = waiting.last().cloned();
+            // An agreement that comes during a pass may be for a sale that the pass has left behind.
+            let (began_at, after) = self.pass.take().unwrap_or((revision, None));
+            let waiting = self.store.waiting_sales(after.as_ref(), STEP).await?;
             if waiting.is_empty() {
-                self.seen = Some(revision);
+                self.seen = Some(began_at);
             } else {
                 self.work_on(&waiting, |order, world| {
                     decide::resume(order, world).map(|outcome| outcome.entries).unwrap_or_else(|refusal| {
@@ -68,6 +69,7 @@ impl FollowUp {
                     })
                 })
                 .await?;
+                self.pass = Some((began_at, waiting.last().cloned()));
             }
             return Ok(true);
         }

@@ -1,9 +1,12 @@
 //! Agreements and calendars: in force, late, in conflict, foreign, and orders that wait for them.
 
+use std::sync::Arc;
+
+use holdback::ingest::followup::FollowUp;
 use serde_json::json;
 
 use crate::harness::facts::{agreement, calendar, cancelled, order, refund};
-use crate::harness::{Holdback, eventually};
+use crate::harness::{Bench, Holdback, eventually};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn orders_wait_for_an_agreement_and_are_applied_when_one_comes() {
@@ -24,14 +27,18 @@ async fn orders_wait_for_an_agreement_and_are_applied_when_one_comes() {
     hb.applied().await;
     eventually("M-own's order is held", async || {
         let holds = hb.number("SELECT count(*) FROM holds").await;
-        (holds == 1).then_some(()).ok_or(format!("{holds} holds"))
+        (holds == 1)
+            .then_some(())
+            .ok_or_else(|| format!("{holds} holds"))
     })
     .await;
     hb.send(agreement("*", "AG-2"));
     hb.applied().await;
     eventually("all orders are held", async || {
         let holds = hb.number("SELECT count(*) FROM holds").await;
-        (holds == 3).then_some(()).ok_or(format!("{holds} holds"))
+        (holds == 3)
+            .then_some(())
+            .ok_or_else(|| format!("{holds} holds"))
     })
     .await;
     hb.tells(
@@ -64,6 +71,22 @@ async fn orders_wait_for_an_agreement_and_are_applied_when_one_comes() {
     )
     .await;
     hb.checked_end().await;
+}
+
+#[tokio::test]
+async fn an_agreement_that_comes_while_waiting_sales_are_looked_at_reaches_them_all() {
+    let mut bench = Bench::new("mid-pass").await;
+    bench.apply(vec![order("M-1", "O-1", "100", "11-03")]).await;
+    let mut follow = FollowUp::new(bench.store.clone(), Arc::clone(&bench.rules));
+    // The pass has left O-1 behind when its agreement comes.
+    assert!(follow.follow_once().await.unwrap());
+    bench.apply(vec![agreement("M-1", "AG-1")]).await;
+    while follow.follow_once().await.unwrap() {}
+    let held: i64 = sqlx::query_scalar("SELECT count(*) FROM holds")
+        .fetch_one(bench.store.pool())
+        .await
+        .unwrap();
+    assert_eq!(held, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -155,7 +178,7 @@ async fn a_calendar_that_comes_late_gives_dates_and_a_newer_one_moves_them() {
                 let told = hb.story("M-1").await;
                 (told.len() == count)
                     .then_some(())
-                    .ok_or(format!("{told:?}"))
+                    .ok_or_else(|| format!("{told:?}"))
             })
             .await;
         }

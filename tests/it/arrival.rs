@@ -12,6 +12,7 @@ use crate::harness::facts::{
 const UNKNOWN: &str = "6f2c0a1e-77a5-5e0c-9d51-0a3f4b5c6d7e";
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "one story, told line by line")]
 async fn facts_that_come_before_their_order_wait_for_it() {
     let mut hb = Holdback::start("early", "11-03 12:00").await;
     hb.send(agreement("*", "AG-1"));

@@ -8,6 +8,7 @@ use crate::harness::facts::{
 use crate::harness::{Holdback, Seen, raw};
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "a table of what can be wrong")]
 async fn bad_messages_between_good_ones_become_dead_letters_byte_for_byte() {
     let hb = Holdback::start("poison", "11-03 12:00").await;
     hb.send(agreement("*", "AG-1"));

@@ -39,14 +39,14 @@ async fn held_back_by(hb: &Holdback, topic: &str) {
             .await
             .map_err(|error| error.to_string())?;
         let fresh = gate.moment.is_some_and(|moment| moment >= hb.now());
-        fresh.then_some(()).ok_or(format!("{gate:?}"))
+        fresh.then_some(()).ok_or_else(|| format!("{gate:?}"))
     })
     .await;
     let name = hb.bed.topic(topic).to_owned();
     eventually("the gate is closed", async || {
         let why = hb.not_ready();
         let named = why.get("gate").is_some_and(|why| why.contains(&name));
-        named.then_some(()).ok_or(format!("{why:?}"))
+        named.then_some(()).ok_or_else(|| format!("{why:?}"))
     })
     .await;
     assert_eq!(
@@ -158,7 +158,9 @@ async fn too_many_bad_messages_in_a_row_halt_their_partition_and_the_gate() {
         let halted = hb
             .number("SELECT count(*) FROM positions WHERE halted IS NOT NULL")
             .await;
-        (halted == 1).then_some(()).ok_or(format!("{halted} are"))
+        (halted == 1)
+            .then_some(())
+            .ok_or_else(|| format!("{halted} are"))
     })
     .await;
     assert_eq!(hb.number("SELECT count(*) FROM dead_letters").await, 8);
@@ -197,7 +199,9 @@ async fn a_message_about_money_without_a_readable_order_halts_where_that_is_want
         hb.bed.flush();
         let halted = "SELECT count(*) FROM positions WHERE halted LIKE '%names no order%'";
         let halted = hb.number(halted).await;
-        (halted == 1).then_some(()).ok_or(format!("{halted} are"))
+        (halted == 1)
+            .then_some(())
+            .ok_or_else(|| format!("{halted} are"))
     })
     .await;
     hb.set("11-10");
@@ -225,7 +229,7 @@ async fn a_topic_that_was_made_anew_halts_its_partition() {
                 .await;
             (halted == 1)
                 .then_some(())
-                .ok_or(format!("{halted} are; {:?}", hb.not_ready()))
+                .ok_or_else(|| format!("{halted} are; {:?}", hb.not_ready()))
         })
         .await;
         held_back_by(&hb, "dispute").await;

@@ -113,6 +113,7 @@ async fn a_settlement_closes_in_parts_with_the_sums_of_their_releases() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "one story, told line by line")]
 async fn what_is_blocked_stays_and_goes_when_the_block_is_cleared() {
     let mut hb = Holdback::start("blocked", "11-03 12:00").await;
     hb.send(agreement("*", "AG-1"));
@@ -183,7 +184,7 @@ async fn what_is_blocked_stays_and_goes_when_the_block_is_cleared() {
         O-1 gives 100.00 to D-1, left 0.00
         O-1 D-1 takes hold 100.00
         O-1 unblocked 0.00 of 0.00 by dispute D-1
-        O-1 R-1 takes 
+        O-1 R-1 takes nothing more
     ",
     )
     .await;

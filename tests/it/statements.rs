@@ -1,119 +1,14 @@
 //! The number of SQL statements of a batch does not depend on how many messages are in it.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-use holdback::clock::{Clock, ManualClock};
-use holdback::config::Config;
-use holdback::ingest::{Batch, Ingest, Positions, Rules};
-use holdback::message::Record;
-use holdback::preflight;
-use holdback::rules::time::Instant;
-use holdback::store::Store;
-use holdback::telemetry::Outcome;
 use serde_json::json;
-use tracing::field::{Field, Visit};
-use tracing::{Event, Subscriber};
-use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
+use crate::harness::Bench;
 use crate::harness::facts::{
     Fact, agreement, calendar, cancelled, closed, confirmed, delivered, failed, opened, order,
     paid, refund, updated,
 };
-use crate::harness::{TestBed, at};
-
-/// Counts what sqlx says it sends.
-#[derive(Clone, Default)]
-struct Counter(Arc<AtomicUsize>);
-
-impl<S: Subscriber> Layer<S> for Counter {
-    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        if event.metadata().target() == "sqlx::query" {
-            let mut text = Summary::default();
-            event.record(&mut text);
-            // What the pool sends after the batch, when it gets the connection back.
-            if text.0 != "ROLLBACK" {
-                self.0.fetch_add(1, Ordering::SeqCst);
-            }
-        }
-    }
-}
-
-/// The statement in a few words.
-#[derive(Default)]
-struct Summary(String);
-
-impl Visit for Summary {
-    fn record_str(&mut self, field: &Field, value: &str) {
-        if field.name() == "summary" {
-            value.clone_into(&mut self.0);
-        }
-    }
-
-    fn record_debug(&mut self, _: &Field, _: &dyn std::fmt::Debug) {}
-}
-
-/// An ingest step over a database, without Kafka: records are made here.
-struct Bench {
-    ingest: Ingest,
-    rules: Arc<Rules>,
-    store: Store,
-    expected: Positions,
-    now: Instant,
-}
 
 impl Bench {
-    async fn new() -> Self {
-        let bed = TestBed::new("statements").await;
-        let settings = [
-            ("HOLDBACK_DATABASE_URL", bed.database_url.as_str()),
-            ("HOLDBACK_KAFKA_BROKERS", &bed.brokers),
-        ];
-        let settings = settings.map(|(key, value)| (key.to_owned(), value.to_owned()));
-        let config = Config::load(None, settings.into_iter()).unwrap();
-        let now = Instant::new(at("11-03 12:00").parse().unwrap());
-        let clock = Clock::Manual(ManualClock::at(now));
-        let store = preflight::connect(&config, clock).await.unwrap();
-        store.migrate().await.unwrap();
-        let rules = Arc::new(Rules::of(&config));
-        let key = ("merchant".to_owned(), 0);
-        store.note_partitions(&[key.clone()]).await.unwrap();
-        store.begin_positions(&[(key.clone(), 0)]).await.unwrap();
-        Self {
-            ingest: Ingest::new(store.clone(), Arc::clone(&rules)),
-            rules,
-            store,
-            expected: [(("merchant".into(), 0), 0)].into(),
-            now,
-        }
-    }
-
-    /// Applies one batch; answers how many statements that took, and how many dead letters came of
-    /// it.
-    async fn apply(&mut self, facts: Vec<Fact>) -> (usize, u64) {
-        let next = self.expected[&("merchant".into(), 0)];
-        let records = facts.into_iter().zip(next..).map(|(fact, offset)| Record {
-            topic: "merchant".into(),
-            partition: 0,
-            offset,
-            timestamp: Some(self.now),
-            key: None,
-            headers: vec![("ce_type".to_owned(), Some(fact.type_name.into()))],
-            value: Some(fact.data.to_string().into_bytes()),
-        });
-        let batch = Batch::read(records.collect(), &self.rules);
-        let counter = Counter::default();
-        let subscriber = tracing_subscriber::registry().with(counter.clone());
-        let guard = tracing::subscriber::set_default(subscriber);
-        let applied = self.ingest.apply_once(&batch, &mut self.expected).await;
-        drop(guard);
-        let applied = applied.unwrap();
-        (
-            counter.0.load(Ordering::SeqCst),
-            applied.count(Outcome::DeadLetter),
-        )
-    }
-
     /// The statements of a batch of which half the orders are known, of the same batch again, and of
     /// the sales that the other half waited for.
     async fn first_and_again(
@@ -205,7 +100,7 @@ fn uuid(run: &str, n: usize) -> String {
 
 #[tokio::test]
 async fn a_thousand_messages_take_as_many_statements_as_ten() {
-    let mut bench = Bench::new().await;
+    let mut bench = Bench::new("statements").await;
     bench.apply(vec![agreement("*", "AG-1")]).await;
     // The catalogue of these merchants is read once.
     bench.apply((0..7).map(|n| sold("warm", n)).collect()).await;

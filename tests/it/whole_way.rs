@@ -9,6 +9,7 @@ use crate::harness::facts::{
 use crate::harness::{Holdback, INPUTS, Message};
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "one story, told line by line")]
 async fn every_input_type_goes_the_whole_way() {
     let mut hb = Holdback::start("whole", "11-03 12:00").await;
     let shop = agreement("M-1", "AG-1").with(json!({ "terms": [

@@ -223,6 +223,8 @@ impl TestBed {
             .set("group.id", format!("{}-reader", self.name))
             .set("isolation.level", "read_committed")
             .set("enable.partition.eof", "true")
+            // The end of an idle partition is told only after this long.
+            .set("fetch.wait.max.ms", "10")
             .set("enable.auto.commit", "false")
             .create()
             .expect("a reader");

@@ -5,11 +5,13 @@
 //! nothing running.
 
 mod bed;
+mod bench;
 mod docker;
 pub mod facts;
 mod holdback;
 mod kafka;
 pub mod process;
+mod proof;
 pub mod raw;
 pub mod story;
 
@@ -21,6 +23,7 @@ use std::time::{Duration, Instant};
 use ::holdback::demo::postgres::{LocalPostgres, PostgresOptions};
 
 pub use bed::{Message, Seen, TestBed};
+pub use bench::Bench;
 pub use holdback::{Holdback, INPUTS, at, eventually};
 pub use kafka::LocalKafka;
 pub use process::Process;

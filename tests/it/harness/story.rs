@@ -84,6 +84,7 @@ impl Event {
     }
 
     /// The event in a line.
+    #[expect(clippy::too_many_lines, reason = "one arm per type of event")]
     pub fn line(&self) -> String {
         let f = |name: &str| self.field(name);
         let order = f("order_id");
@@ -128,7 +129,12 @@ impl Event {
                     .map(|it| (&it["kind"], &it["amount"]))
                     .map(|(kind, amount)| format!("{kind} {amount}").replace('"', ""))
                     .collect();
-                format!("{order} {} takes {}", cause(), sources.join(" + "))
+                let sources = match sources.join(" + ") {
+                    // The dispute that it names was charged before.
+                    none if none.is_empty() => "nothing more".to_owned(),
+                    some => some,
+                };
+                format!("{order} {} takes {sources}", cause())
             }
             "receivable.opened" => format!("{order} owes {} for {}", f("amount"), cause()),
             "receivable.recovered" => {
