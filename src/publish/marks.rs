@@ -19,7 +19,7 @@ pub(super) struct Mark {
 }
 
 impl Mark {
-    pub(super) fn new(id: impl ToString, at: impl ToString) -> Self {
+    pub(super) fn new(id: &impl ToString, at: &impl ToString) -> Self {
         Self {
             id: id.to_string(),
             at: at.to_string(),
@@ -31,7 +31,7 @@ impl Mark {
 pub(super) fn read(record: &Record) -> Option<(Number, Mark)> {
     let merchant = String::from_utf8(record.key.clone()?).ok()?;
     let sequence = record.header("ce_sequence")?.parse().ok()?;
-    let mark = Mark::new(record.header("ce_id")?, record.header("ce_time")?);
+    let mark = Mark::new(&record.header("ce_id")?, &record.header("ce_time")?);
     Some(((merchant, sequence), mark))
 }
 
@@ -41,7 +41,7 @@ pub(super) fn of(lines: &[Pending]) -> HashMap<Number, Mark> {
         .iter()
         .map(|line| {
             let number = (line.merchant_id.clone(), line.sequence);
-            (number, Mark::new(line.event_id, line.occurred_at))
+            (number, Mark::new(&line.event_id, &line.occurred_at))
         })
         .collect()
 }

@@ -375,7 +375,7 @@ impl Session<'_> {
         let decided = self.handle.block_on(self.setup.store.decided(&numbers))?;
         let journal = decided
             .into_iter()
-            .map(|(number, (id, at))| (number, Mark::new(id, at)))
+            .map(|(number, (id, at))| (number, Mark::new(&id, &at)))
             .collect();
         match marks::strange(&unknown, &journal).first() {
             None => Ok(()),
