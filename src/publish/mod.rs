@@ -7,6 +7,7 @@
 //! transaction can end the next). So a producer is replaced after anything suspicious, and the
 //! topic itself is the witness.
 
+mod marks;
 mod records;
 mod seen;
 
@@ -28,7 +29,8 @@ use crate::store::publication::Pending;
 use crate::store::{Store, StoreError};
 use crate::telemetry;
 
-use records::{buried_at, bury, event_record, letter_record, render, sequence_of};
+use marks::{Mark, Number};
+use records::{buried_at, bury, event_record, letter_record, render};
 use seen::Seen;
 
 /// How long a lease lasts; renewed at every step.
@@ -37,6 +39,8 @@ const LEASE_SECONDS: i32 = 15;
 const PAUSE: Duration = Duration::from_millis(25);
 /// How long to rest after a failure, or while another process publishes.
 const WAIT: Duration = Duration::from_millis(500);
+/// How long to rest while a person has to look.
+const FAULT: Duration = Duration::from_secs(5);
 /// How long the broker may take to answer a question or to fence an older producer.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long reading back may take before the events are taken for missing.
@@ -89,6 +93,8 @@ struct Session<'a> {
     reader: ReadBack,
     partitions: Vec<Partition>,
     seen: Seen,
+    /// What the last batch held.
+    sent: HashMap<Number, Mark>,
     /// The merchant after which the next batch begins.
     after: String,
     source: String,
@@ -111,6 +117,7 @@ pub fn run(setup: &Setup, handle: &Handle) {
                 if let Err(error) = handle.block_on(setup.store.note_fault(&fault)) {
                     tracing::warn!(%error, "could not note the fault");
                 }
+                wait(setup, FAULT);
             }
             Err(SessionError::Lost) => setup.readiness.set("publish", Ok(())),
             Err(error) => {
@@ -140,6 +147,9 @@ fn turn(setup: &Setup, handle: &Handle, owner: Uuid) -> Result<(), SessionError>
     let epoch = handle
         .block_on(setup.store.lease_publisher(owner, LEASE_SECONDS))?
         .ok_or(SessionError::Lost)?;
+    if let Some(fault) = handle.block_on(setup.store.fault())? {
+        return Err(SessionError::Fault(fault));
+    }
     let partitions = partitions(setup)?;
     // The new producer fences the old one first; only then does the topic's end stand still.
     let producer = OutputProducer::open(&setup.kafka, PATIENCE)?;
@@ -154,6 +164,7 @@ fn turn(setup: &Setup, handle: &Handle, owner: Uuid) -> Result<(), SessionError>
         reader,
         partitions,
         seen: Seen::default(),
+        sent: HashMap::new(),
         after: String::new(),
         source: outgoing::source(&setup.kafka.name),
     };
@@ -273,6 +284,7 @@ impl Session<'_> {
             .map(|line| render(line, &self.source))
             .collect::<Result<_, _>>()?;
         let dead: Vec<dead_letter::DeadLetter> = letters.iter().map(bury).collect();
+        self.sent = marks::of(lines);
         let topics = &self.setup.topics;
         let out = events.iter().map(|event| event_record(event, topics));
         let dead = dead.iter().map(|letter| letter_record(letter, topics));
@@ -301,14 +313,16 @@ impl Session<'_> {
             .read_until(&targets, READ_BACK, |record| records.push(record))?;
         let topics = &self.setup.topics;
         let mut buried = Vec::new();
-        let mut published: Vec<(String, i64)> = Vec::new();
+        let mut events: Vec<(Number, Mark)> = Vec::new();
         for record in &records {
             if *record.topic == *topics.dead_letters {
                 buried.extend(buried_at(record));
             } else {
-                published.extend(sequence_of(record));
+                events.extend(marks::read(record));
             }
         }
+        self.compare(&events)?;
+        let published: Vec<Number> = events.into_iter().map(|(number, _)| number).collect();
         self.learn(&published)?;
         let repeats = self.seen.note(&published);
         if repeats > 0 {
@@ -318,11 +332,6 @@ impl Session<'_> {
                 "events are in the output topics twice, under the same ids"
             );
             telemetry::publish_duplicates(repeats);
-        }
-        if let Some(merchant) = self.seen.ahead(&published) {
-            return Err(SessionError::Fault(format!(
-                "the output topics hold events of merchant {merchant} that the journal does not know: the database went back in time"
-            )));
         }
         let positions: Vec<((String, i32), i64)> = self
             .reader
@@ -356,6 +365,26 @@ impl Session<'_> {
         )))
     }
 
+    /// Holds what was read against the journal, except what this session has just sent.
+    fn compare(&self, events: &[(Number, Mark)]) -> Result<(), SessionError> {
+        let unknown = marks::strange(events, &self.sent);
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let numbers: Vec<Number> = unknown.iter().map(|(number, _)| number.clone()).collect();
+        let decided = self.handle.block_on(self.setup.store.decided(&numbers))?;
+        let journal = decided
+            .into_iter()
+            .map(|(number, (id, at))| (number, Mark::new(&id, &at)))
+            .collect();
+        match marks::strange(&unknown, &journal).first() {
+            None => Ok(()),
+            Some(((merchant, sequence), mark)) => Err(SessionError::Fault(format!(
+                "the output topics hold {mark} as event {sequence} of merchant {merchant} and the journal does not: the database went back in time, or somebody else writes to these topics"
+            ))),
+        }
+    }
+
     /// Looks up how far merchants were published that this session has not met yet.
     fn learn(&mut self, published: &[(String, i64)]) -> Result<(), SessionError> {
         let strangers = self.seen.strangers(published);
@@ -364,11 +393,6 @@ impl Session<'_> {
                 .handle
                 .block_on(self.setup.store.published(&strangers))?;
             self.seen.learn(strangers, known);
-        }
-        let reaches = self.seen.beyond_journal(published);
-        if !reaches.is_empty() {
-            let known = self.handle.block_on(self.setup.store.published(&reaches))?;
-            self.seen.reach(known);
         }
         Ok(())
     }

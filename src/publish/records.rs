@@ -50,13 +50,6 @@ pub(super) fn event_record<'a>(event: &'a Outgoing, topics: &'a Topics) -> OutRe
     }
 }
 
-/// The sequence of an event of ours, with its merchant.
-pub(super) fn sequence_of(record: &Record) -> Option<(String, i64)> {
-    let merchant = String::from_utf8(record.key.clone()?).ok()?;
-    let sequence = record.header("ce_sequence")?.parse().ok()?;
-    Some((merchant, sequence))
-}
-
 /// What Kafka takes by default as the largest message, less what a batch adds.
 const DEAD_LETTER_MAX: usize = 1_000_000;
 

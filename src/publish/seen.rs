@@ -6,19 +6,11 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 /// Merchants remembered at most; then it starts afresh, looking them up again when met.
 const REMEMBERED: usize = 100_000;
 
-/// One merchant's place.
-#[derive(Debug, Default)]
-struct Place {
-    /// Every sequence up to here has been seen.
-    through: i64,
-    /// The journal reaches to here, as far as was looked.
-    last: i64,
-}
-
 /// What has been seen.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    places: HashMap<String, Place>,
+    /// Per merchant the sequence up to which every event has been seen.
+    places: HashMap<String, i64>,
     /// Seen beyond a gap; nearly always empty.
     beyond: HashMap<String, BTreeSet<i64>>,
     moved: HashSet<String>,
@@ -41,53 +33,26 @@ impl Seen {
     }
 
     /// Takes up merchants: those the database knows with their place, the others at nothing.
-    pub(super) fn learn(&mut self, strangers: Vec<String>, known: Vec<(String, i64, i64)>) {
+    pub(super) fn learn(&mut self, strangers: Vec<String>, known: Vec<(String, i64)>) {
         for merchant in strangers {
             self.places.entry(merchant).or_default();
         }
-        for (merchant, through, last) in known {
-            let place = self.places.entry(merchant).or_default();
-            place.through = through;
-            place.last = last;
-        }
-    }
-
-    /// Merchants whose events reach beyond what was known of their journal.
-    pub(super) fn beyond_journal(&self, published: &[(String, i64)]) -> Vec<String> {
-        let reaching: BTreeSet<&String> = published
-            .iter()
-            .filter(|(merchant, sequence)| {
-                self.places
-                    .get(merchant)
-                    .is_some_and(|place| *sequence > place.last)
-            })
-            .map(|(merchant, _)| merchant)
-            .collect();
-        reaching.into_iter().cloned().collect()
-    }
-
-    /// Brings up to date how far journals reach.
-    pub(super) fn reach(&mut self, known: Vec<(String, i64, i64)>) {
-        for (merchant, _, last) in known {
-            if let Some(place) = self.places.get_mut(&merchant) {
-                place.last = last;
-            }
-        }
+        self.places.extend(known);
     }
 
     /// Notes events; answers how many had been seen before.
     pub(super) fn note(&mut self, published: &[(String, i64)]) -> u64 {
         let mut repeats = 0;
         for (merchant, sequence) in published {
-            let Some(place) = self.places.get_mut(merchant) else {
+            let Some(through) = self.places.get_mut(merchant) else {
                 continue;
             };
             let beyond = self.beyond.entry(merchant.clone()).or_default();
-            if *sequence <= place.through || !beyond.insert(*sequence) {
+            if *sequence <= *through || !beyond.insert(*sequence) {
                 repeats += 1;
             }
-            while beyond.first() == Some(&(place.through + 1)) {
-                place.through += 1;
+            while beyond.first() == Some(&(*through + 1)) {
+                *through += 1;
                 beyond.pop_first();
                 self.moved.insert(merchant.clone());
             }
@@ -102,17 +67,8 @@ impl Seen {
     pub(super) fn holds(&self, merchant: &str, sequence: i64) -> bool {
         let place = self.places.get(merchant);
         let beyond = self.beyond.get(merchant);
-        place.is_some_and(|place| sequence <= place.through)
+        place.is_some_and(|through| sequence <= *through)
             || beyond.is_some_and(|beyond| beyond.contains(&sequence))
-    }
-
-    /// One of these merchants of whom more was seen than the journal holds.
-    pub(super) fn ahead<'a>(&self, published: &'a [(String, i64)]) -> Option<&'a str> {
-        let reached = published.iter().find(|(merchant, sequence)| {
-            let place = self.places.get(merchant);
-            place.is_some_and(|place| *sequence > place.last)
-        });
-        reached.map(|(merchant, _)| merchant.as_str())
     }
 
     /// True while something was seen beyond a gap.
@@ -126,7 +82,7 @@ impl Seen {
             .moved
             .drain()
             .filter_map(|merchant| {
-                let through = self.places.get(&merchant)?.through;
+                let through = *self.places.get(&merchant)?;
                 Some((merchant, through))
             })
             .collect();
@@ -143,23 +99,22 @@ mod tests {
         sequences.iter().map(|s| ("M".to_owned(), *s)).collect()
     }
 
-    fn seen_through(through: i64, last: i64) -> Seen {
+    fn seen_through(through: i64) -> Seen {
         let mut seen = Seen::default();
-        seen.learn(vec!["M".to_owned()], vec![("M".to_owned(), through, last)]);
+        seen.learn(vec!["M".to_owned()], vec![("M".to_owned(), through)]);
         seen
     }
 
     #[test]
     fn events_in_a_row_move_the_merchant_on() {
-        let mut seen = seen_through(3, 6);
+        let mut seen = seen_through(3);
         assert_eq!(seen.note(&events(&[4, 5, 6])), 0);
         assert_eq!(seen.take_moved(), events(&[6]));
-        assert!(seen.ahead(&events(&[4, 5, 6])).is_none());
     }
 
     #[test]
     fn a_gap_holds_the_merchant_back_until_it_is_filled() {
-        let mut seen = seen_through(0, 3);
+        let mut seen = seen_through(0);
         assert_eq!(seen.note(&events(&[1, 3])), 0);
         assert_eq!(seen.take_moved(), events(&[1]));
         assert!(
@@ -174,14 +129,7 @@ mod tests {
 
     #[test]
     fn an_event_seen_twice_is_a_repeat() {
-        let mut seen = seen_through(2, 5);
+        let mut seen = seen_through(2);
         assert_eq!(seen.note(&events(&[2, 4, 4])), 2);
-    }
-
-    #[test]
-    fn an_event_that_the_journal_does_not_hold_is_ahead() {
-        let mut seen = seen_through(2, 2);
-        assert_eq!(seen.note(&events(&[3])), 0);
-        assert_eq!(seen.ahead(&events(&[3])), Some("M"));
     }
 }

@@ -97,17 +97,13 @@ impl Store {
         .map_err(failed("read what is to be published"))
     }
 
-    /// How far each of these merchants was published, and how far its journal reaches.
+    /// How far each of these merchants was published.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn published(
-        &self,
-        merchants: &[String],
-    ) -> Result<Vec<(String, i64, i64)>, StoreError> {
+    pub async fn published(&self, merchants: &[String]) -> Result<Vec<(String, i64)>, StoreError> {
         let rows = sqlx::query!(
-            "SELECT merchant_id, published_sequence, last_sequence FROM merchants
-             WHERE merchant_id = ANY($1)",
+            "SELECT merchant_id, published_sequence FROM merchants WHERE merchant_id = ANY($1)",
             merchants as _,
         )
         .fetch_all(&self.pool)
@@ -115,8 +111,47 @@ impl Store {
         .map_err(failed("read how far merchants were published"))?;
         Ok(rows
             .into_iter()
-            .map(|row| (row.merchant_id, row.published_sequence, row.last_sequence))
+            .map(|row| (row.merchant_id, row.published_sequence))
             .collect())
+    }
+
+    /// What the journal holds under these merchants and sequences: the event's id and when it was
+    /// decided.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn decided(
+        &self,
+        numbers: &[(String, i64)],
+    ) -> Result<Vec<((String, i64), (uuid::Uuid, Instant))>, StoreError> {
+        let rows = sqlx::query!(
+            r#"SELECT j.merchant_id, j.sequence, j.event_id, j.occurred_at AS "occurred_at: Instant"
+               FROM unnest($1::text[], $2::bigint[]) AS k (merchant_id, sequence)
+               JOIN journal j ON j.merchant_id = k.merchant_id AND j.sequence = k.sequence"#,
+            column(numbers, |(merchant, _)| merchant.clone()) as _,
+            column(numbers, |(_, sequence)| *sequence) as _,
+        )
+        .fetch_all(&self.pool)
+        .await
+        .map_err(failed("read what was decided"))?;
+        Ok(rows
+            .into_iter()
+            .map(|row| {
+                let number = (row.merchant_id, row.sequence);
+                (number, (row.event_id, row.occurred_at))
+            })
+            .collect())
+    }
+
+    /// Why nothing may be published or released until a person has looked, if so.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn fault(&self) -> Result<Option<String>, StoreError> {
+        sqlx::query_scalar!("SELECT fault FROM publisher")
+            .fetch_one(&self.pool)
+            .await
+            .map_err(failed("look for a fault"))
     }
 
     /// Closes the gate until a person has looked: what was published and what the database knows

@@ -5,5 +5,6 @@ mod books;
 mod faults;
 mod interop;
 mod lifecycle;
+mod restored;
 mod settings;
 mod traffic;

@@ -41,12 +41,6 @@ async fn a_start_that_can_not_work_is_refused_with_what_to_do() {
     );
     refused(
         &bed,
-        &[("HOLDBACK_DATABASE_URL", "no url at all")],
-        2,
-        &["database.url"],
-    );
-    refused(
-        &bed,
         &[("HOLDBACK_KAFKA_BROKERS", nowhere)],
         1,
         &["is Kafka running at 127.0.0.1:9", "kafka.brokers"],
@@ -56,6 +50,18 @@ async fn a_start_that_can_not_work_is_refused_with_what_to_do() {
         &[("HOLDBACK_TOPICS_REFUND", "no-such-topic")],
         1,
         &["no-such-topic", "missing", "`holdback topics`"],
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_setting_that_is_missing_or_wrong_is_named() {
+    let bed = TestBed::new("wrong").await;
+    migrate(&bed);
+    refused(
+        &bed,
+        &[("HOLDBACK_DATABASE_URL", "no url at all")],
+        2,
+        &["database.url"],
     );
     refused(
         &bed,
