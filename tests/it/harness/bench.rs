@@ -9,9 +9,10 @@ use holdback::clock::{Clock, ManualClock};
 use holdback::config::Config;
 use holdback::ingest::{Batch, Ingest, Positions, Rules};
 use holdback::message::Record;
+use holdback::preflight;
 use holdback::rules::time::Instant;
-use holdback::service;
 use holdback::store::Store;
+use holdback::telemetry::Outcome;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
@@ -70,7 +71,9 @@ impl Bench {
         let config = Config::load(None, settings.into_iter()).expect("good settings");
         let now = Instant::new(at("11-03 12:00").parse().expect("an instant"));
         let clock = Clock::Manual(ManualClock::at(now));
-        let store = service::connect(&config, clock).await.expect("PostgreSQL");
+        let store = preflight::connect(&config, clock)
+            .await
+            .expect("PostgreSQL");
         store.migrate().await.expect("the schema");
         let rules = Arc::new(Rules::of(&config));
         let key = ("merchant".to_owned(), 0);
@@ -90,7 +93,7 @@ impl Bench {
 
     /// Applies one batch; answers how many statements that took, and how many dead letters came of
     /// it.
-    pub async fn apply(&mut self, facts: Vec<Fact>) -> (usize, usize) {
+    pub async fn apply(&mut self, facts: Vec<Fact>) -> (usize, u64) {
         let next = self.expected[&("merchant".into(), 0)];
         let records = facts.into_iter().zip(next..).map(|(fact, offset)| Record {
             topic: "merchant".into(),
@@ -108,6 +111,9 @@ impl Bench {
         let applied = self.ingest.apply_once(&batch, &mut self.expected).await;
         drop(guard);
         let applied = applied.expect("applied");
-        (counter.0.load(Ordering::SeqCst), applied.dead_letters)
+        (
+            counter.0.load(Ordering::SeqCst),
+            applied.count(Outcome::DeadLetter),
+        )
     }
 }
