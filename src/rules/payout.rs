@@ -137,18 +137,21 @@ mod tests {
         for line in lines {
             let entries = apply(payout, &result(line));
             assert!(entries.len() <= 1);
-            told.push(entries.first().map_or("-".to_owned(), |entry| {
-                let Event::PayoutSettled(event) = &entry.event else {
-                    panic!("{entry:?}")
-                };
-                let movement = entry.transfer.map_or(String::new(), |transfer| {
-                    format!(
-                        " {:?}→{:?} {}",
-                        transfer.debit, transfer.credit, transfer.amount
-                    )
-                });
-                format!("{}{movement}", event.result)
-            }));
+            told.push(entries.first().map_or_else(
+                || "-".to_owned(),
+                |entry| {
+                    let Event::PayoutSettled(event) = &entry.event else {
+                        panic!("{entry:?}")
+                    };
+                    let movement = entry.transfer.map_or_else(String::new, |transfer| {
+                        format!(
+                            " {:?}→{:?} {}",
+                            transfer.debit, transfer.credit, transfer.amount
+                        )
+                    });
+                    format!("{}{movement}", event.result)
+                },
+            ));
         }
         told
     }
