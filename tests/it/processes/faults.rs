@@ -7,7 +7,7 @@ use rand::{RngExt, SeedableRng};
 use sqlx::PgConnection;
 
 use super::books;
-use super::traffic::Traffic;
+use super::traffic::{Sent, Traffic};
 use crate::harness::process::migrate;
 use crate::harness::{Process, TestBed, say};
 
@@ -116,19 +116,15 @@ async fn a_broker_that_crashes_and_comes_back_costs_time_only() {
     process.ready();
     let seed = rand::random();
     say(&format!("broker restart with seed {seed}"));
-    let mut facts = Traffic::new(&bed, seed, 4);
-    facts.orders(2000);
-    let sent = facts.into_sent();
-    let mut connection = books::connect(&bed).await;
+    let mut sent = Traffic::new(&bed, seed, 4).into_sent();
     for _ in 0..2 {
-        let (_, published) = books::progress(&mut connection).await;
-        until_published(&mut connection, published + 300).await;
+        sent = at_work(&bed, sent).await;
         bed.own.as_mut().expect("servers of its own").0.kill();
         not_ready(&mut process);
         bed.own.as_mut().expect("servers of its own").0.restart();
     }
     let mut facts = Traffic::resume(&bed, sent);
-    facts.orders(1000);
+    facts.orders(500);
     books::settled(&bed, PATIENCE).await;
     books::are_right(&bed, &facts).await;
     process.ready();
@@ -143,24 +139,17 @@ async fn a_database_that_crashes_and_comes_back_costs_time_only() {
     process.ready();
     let seed = rand::random();
     say(&format!("database restart with seed {seed}"));
-    let mut facts = Traffic::new(&bed, seed, 4);
-    facts.orders(2000);
-    let mut sent = facts.into_sent();
+    let mut sent = Traffic::new(&bed, seed, 4).into_sent();
     for _ in 0..2 {
-        let mut connection = books::connect(&bed).await;
-        let (_, published) = books::progress(&mut connection).await;
-        until_published(&mut connection, published + 300).await;
-        drop(connection);
+        sent = at_work(&bed, sent).await;
         let postgres = &mut bed.own.as_mut().expect("servers of its own").1;
         postgres.kill_immediate().expect("killed");
         not_ready(&mut process);
         let postgres = &mut bed.own.as_mut().expect("servers of its own").1;
         postgres.restart().expect("started again");
-        let mut facts = Traffic::resume(&bed, sent);
-        facts.orders(1000);
-        sent = facts.into_sent();
     }
-    let facts = Traffic::resume(&bed, sent);
+    let mut facts = Traffic::resume(&bed, sent);
+    facts.orders(500);
     books::settled(&bed, PATIENCE).await;
     books::are_right(&bed, &facts).await;
     process.ready();
@@ -180,15 +169,15 @@ async fn a_process_that_slept_through_its_lease_does_no_harm_when_it_wakes() {
     until_published(&mut connection, 100).await;
     let mut other = Process::start(&bed, ALL, QUICK);
     other.ready();
-    traffic.orders(1500);
     let (_, published) = books::progress(&mut connection).await;
+    traffic.orders(1500);
     until_published(&mut connection, published + 100).await;
     sleeper.pause();
+    let (_, published) = books::progress(&mut connection).await;
     traffic.orders(1000);
     other.wait_for("its turn at publishing", |other| {
         !other.logged("publishing").is_empty()
     });
-    let (_, published) = books::progress(&mut connection).await;
     until_published(&mut connection, published + 100).await;
     sleeper.resume();
     traffic.orders(1000);
@@ -253,6 +242,16 @@ fn not_ready(process: &mut Process) {
     });
     let alive = process.get("/livez").expect("an answer");
     assert!(alive.starts_with("HTTP/1.1 200"), "{alive}");
+}
+
+/// Sends 1500 orders and waits until some of what they cause is published.
+async fn at_work(bed: &TestBed, sent: Sent) -> Sent {
+    let mut connection = books::connect(bed).await;
+    let (_, published) = books::progress(&mut connection).await;
+    let mut facts = Traffic::resume(bed, sent);
+    facts.orders(1500);
+    until_published(&mut connection, published + 300).await;
+    facts.into_sent()
 }
 
 async fn until_published(connection: &mut PgConnection, target: i64) {
