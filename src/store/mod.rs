@@ -35,7 +35,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, PgPool, Postgres, Transaction};
+use sqlx::{ConnectOptions, Connection, PgPool, Postgres, Transaction};
 
 use crate::clock::Clock;
 use crate::rules::time::Instant;
@@ -159,6 +159,9 @@ impl Store {
             ])
             .log_statements(tracing::log::LevelFilter::Trace)
             .log_slow_statements(tracing::log::LevelFilter::Warn, Duration::from_secs(5));
+        // The pool would try for seconds and then say no more than that it timed out.
+        let first = options.connect().await.map_err(failed("be reached"))?;
+        first.close().await.map_err(failed("be reached"))?;
         let pool = PgPoolOptions::new()
             .max_connections(max_connections)
             .acquire_timeout(Duration::from_secs(5))
