@@ -33,8 +33,10 @@ use marks::{Mark, Number};
 use records::{buried_at, bury, event_record, letter_record, render};
 use seen::Seen;
 
-/// How long a lease lasts; renewed at every step.
+/// How long a lease lasts.
 const LEASE_SECONDS: i32 = 15;
+/// After how long it is renewed.
+const RENEW: Duration = Duration::from_secs(3);
 /// How long to rest when there is nothing to publish.
 const PAUSE: Duration = Duration::from_millis(25);
 /// How long to rest after a failure, or while another process publishes.
@@ -89,6 +91,8 @@ struct Session<'a> {
     handle: &'a Handle,
     owner: Uuid,
     epoch: i64,
+    /// When the lease was renewed last.
+    leased: Moment,
     producer: OutputProducer,
     reader: ReadBack,
     partitions: Vec<Partition>,
@@ -144,6 +148,7 @@ fn wait(setup: &Setup, long: Duration) {
 
 /// Takes the lease, publishes until it is lost, something fails or the process stops.
 fn turn(setup: &Setup, handle: &Handle, owner: Uuid) -> Result<(), SessionError> {
+    let leased = Moment::now();
     let epoch = handle
         .block_on(setup.store.lease_publisher(owner, LEASE_SECONDS))?
         .ok_or(SessionError::Lost)?;
@@ -160,6 +165,7 @@ fn turn(setup: &Setup, handle: &Handle, owner: Uuid) -> Result<(), SessionError>
         handle,
         owner,
         epoch,
+        leased,
         producer,
         reader,
         partitions,
@@ -237,10 +243,22 @@ fn starts(
 }
 
 impl Session<'_> {
-    fn keep_lease(&self) -> Result<(), SessionError> {
+    /// Renews the lease when a part of it is over.
+    fn keep_lease(&mut self) -> Result<(), SessionError> {
+        if self.leased.elapsed() < RENEW {
+            return Ok(());
+        }
+        self.renew_lease()
+    }
+
+    fn renew_lease(&mut self) -> Result<(), SessionError> {
+        let renewed = Moment::now();
         let lease = self.setup.store.lease_publisher(self.owner, LEASE_SECONDS);
         match self.handle.block_on(lease)? {
-            Some(epoch) if epoch == self.epoch => Ok(()),
+            Some(epoch) if epoch == self.epoch => {
+                self.leased = renewed;
+                Ok(())
+            }
             _ => Err(SessionError::Lost),
         }
     }
@@ -299,7 +317,7 @@ impl Session<'_> {
         }
         telemetry::producer_rotated();
         // A new producer fences all others: who has lost the lease must not open one.
-        self.keep_lease()?;
+        self.renew_lease()?;
         self.producer = OutputProducer::open(&self.setup.kafka, PATIENCE)?;
         Ok(())
     }

@@ -9,6 +9,9 @@ use crate::message::Record;
 use crate::rules::ids::{MerchantId, OrderId};
 use crate::rules::time::Instant;
 
+/// How many bytes of values are read at once, but for the last one.
+const LETTERS_MAX_BYTES: i64 = 4 << 20;
+
 /// A refused message with the reason.
 #[derive(Debug, Clone)]
 pub struct DeadLetter {
@@ -97,7 +100,7 @@ impl Tx {
 }
 
 impl Store {
-    /// Dead letters still to be published, oldest first.
+    /// Dead letters still to be published, oldest first, up to about 4 MiB of values at once.
     ///
     /// # Errors
     /// When the database fails.
@@ -108,9 +111,14 @@ impl Store {
         let rows = sqlx::query!(
             r#"SELECT topic, partition, record_offset, reason, detail, key, headers, value,
                       record_at AS "record_at: Instant", refused_at AS "refused_at: Instant"
-               FROM dead_letters WHERE NOT published
-               ORDER BY refused_at, topic, partition, record_offset LIMIT $1"#,
+               FROM (SELECT *, sum(coalesce(octet_length(value), 0)) OVER (
+                         ORDER BY refused_at, topic, partition, record_offset) AS so_far
+                     FROM dead_letters WHERE NOT published
+                     ORDER BY refused_at, topic, partition, record_offset LIMIT $1) d
+               WHERE so_far - coalesce(octet_length(value), 0) < $2
+               ORDER BY refused_at, topic, partition, record_offset"#,
             limit,
+            LETTERS_MAX_BYTES,
         )
         .fetch_all(&self.pool)
         .await
