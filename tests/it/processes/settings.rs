@@ -154,6 +154,8 @@ async fn check_tells_all_that_is_wrong_and_topics_makes_what_is_missing() {
     );
     let ended = run_to_end(holdback(&bed, &["check"], &more));
     assert_eq!(ended.code, Some(0), "{}", ended.said);
+    let ended = run_to_end(holdback(&bed, &arguments, &more));
+    assert_eq!(ended.code, Some(0), "a second time: {}", ended.said);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
