@@ -17,7 +17,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("kafka", &["kafka", "message", "rules", "telemetry"]),
     (
         "store",
-        &["clock", "config", "message", "rules", "store", "telemetry"],
+        &[
+            "clock",
+            "config",
+            "message",
+            "rules",
+            "store",
+            "telemetry",
+            "planted",
+        ],
     ),
 ];
 
@@ -28,7 +36,7 @@ code | async sqlx jiff_sqlx rdkafka tokio axum tracing metrics | src/rules/ src/
 code | sqlx::query query! query_as! query_scalar! | src/ | src/store/ | SQL stands in src/store/ only; give it a function there
 code | rdkafka | src/ | src/kafka/ src/demo/ | librdkafka is met in src/kafka/ only; give it a function there
 code | Timestamp::now Zoned::now SystemTime::now | src/ | src/clock.rs | time comes from the database by src/clock.rs; take it as an argument
-code | env::var env::vars env::var_os env::vars_os | src/ | src/config/ src/demo/binaries.rs | the environment is read in src/config/ only; make it a setting
+code | env::var env::vars env::var_os env::vars_os | src/ | src/config/ src/demo/binaries.rs src/planted.rs | the environment is read in src/config/ only; make it a setting
 code | f32 f64 | src/ | src/telemetry.rs | money and time are exact: Amount, Decimal, whole numbers
 all | escrow Escrow | src/ schemas/ tests/ | tests/tidy.rs | that is a legal term; here it is a hold
 all | freeze freezes frozen unfreeze Freeze Frozen | src/ schemas/ tests/ | tests/tidy.rs | one word per idea: hold, block, release

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::kafka::{self, OutputProducer, Partition, ReadBack};
 use crate::message::outgoing::{self, Outgoing};
 use crate::message::{Record, dead_letter};
+use crate::planted::{Bug, is_planted};
 use crate::store::dead_letters::Unpublished;
 use crate::store::publication::Pending;
 use crate::telemetry;
@@ -142,7 +143,10 @@ impl<'a> Session<'a> {
         let dead: Vec<dead_letter::DeadLetter> = letters.iter().map(bury).collect();
         self.sent = marks::of(lines);
         let topics = &self.setup.topics;
-        let out = events.iter().map(|event| event_record(event, topics));
+        let twice = usize::from(is_planted(Bug::PublishTwice));
+        let lost = usize::from(is_planted(Bug::LoseEvents) && events.len() > 1);
+        let out = events.iter().take(twice).chain(events.iter().skip(lost));
+        let out = out.map(|event| event_record(event, topics));
         let dead = dead.iter().map(|letter| letter_record(letter, topics));
         match self.producer.send_batch(out.chain(dead)) {
             Ok(sent) if !sent.rotate => return Ok(()),
@@ -176,6 +180,9 @@ impl<'a> Session<'a> {
             } else {
                 events.extend(marks::read(record));
             }
+        }
+        if is_planted(Bug::LoseEvents) {
+            events.extend(self.sent.clone());
         }
         self.compare(&events)?;
         let published: Vec<Number> = events.into_iter().map(|(number, _)| number).collect();

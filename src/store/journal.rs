@@ -9,7 +9,8 @@ use super::cases::Source;
 use super::types::column;
 use super::{StoreError, Tx, failed};
 use crate::message::outgoing::{self, EventType, OutTopic};
-use crate::rules::entry::Entry;
+use crate::planted::{Bug, is_planted};
+use crate::rules::entry::{Entry, Transfer};
 use crate::rules::ids::MerchantId;
 
 /// An entry on its way into the journal.
@@ -181,9 +182,9 @@ impl Tx {
                 .map(|o| o.as_str().to_owned())) as _,
             column(rows, |r| r.line.entry.hold.map(|hold| hold.0)) as _,
             column(rows, |r| r.line.entry.currency.map(|c| c.code().to_owned())) as _,
-            column(rows, |r| r.line.entry.transfer.map(|t| t.debit.number())) as _,
-            column(rows, |r| r.line.entry.transfer.map(|t| t.credit.number())) as _,
-            column(rows, |r| r.line.entry.transfer.map(|t| t.amount.decimal())) as _,
+            column(rows, |r| r.transfer().map(|t| t.debit.number())) as _,
+            column(rows, |r| r.transfer().map(|t| t.credit.number())) as _,
+            column(rows, |r| r.transfer().map(|t| t.amount.decimal())) as _,
             column(rows, Row::subject) as _,
             column(rows, |r| outgoing::data(&r.line.entry.event)) as _,
             column(rows, |r| r.line.source.map(|s| s.topic.number())) as _,
@@ -237,6 +238,11 @@ struct Row<'a> {
 }
 
 impl Row<'_> {
+    fn transfer(&self) -> Option<Transfer> {
+        let lost = self.sequence == 3 && is_planted(Bug::LoseTransfer);
+        self.line.entry.transfer.filter(|_| !lost)
+    }
+
     /// The subject, unless it is the hold that stands in its own column.
     fn subject(&self) -> Option<String> {
         let subject = self.line.entry.subject();

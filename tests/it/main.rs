@@ -2,6 +2,7 @@
 
 mod agreements;
 mod arrival;
+mod audit;
 mod bad_input;
 mod clients;
 mod gate;

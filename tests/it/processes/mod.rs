@@ -5,6 +5,8 @@ mod books;
 mod faults;
 mod interop;
 mod lifecycle;
+#[cfg(feature = "planted-bugs")]
+mod planted;
 mod restored;
 mod settings;
 mod traffic;
