@@ -157,38 +157,35 @@ impl Schedule<'_> {
         }
         match self.roll {
             Roll::Unadjusted => Some(false),
-            Roll::Following => self.idle_before(day, |_| true),
-            Roll::Preceding => self.idle_after(day, |_, _| true),
+            Roll::Following => self.idle_before(day, false),
+            Roll::Preceding => self.idle_after(day, false),
             Roll::ModifiedFollowing => {
-                let same_month =
-                    |one: Date, other: Date| one.first_of_month() == other.first_of_month();
-                if self.idle_before(day, |idle| same_month(idle, day))? {
-                    return Some(true);
-                }
-                self.idle_after(day, |idle, next| !same_month(idle, next))
+                Some(self.idle_before(day, true)? || self.idle_after(day, true)?)
             }
         }
     }
 
-    /// Whether a cycle date that qualifies lies between the working day before `day` and `day`.
-    fn idle_before(&self, day: Date, qualifies: impl Fn(Date) -> bool) -> Option<bool> {
-        let mut before = day.yesterday().ok()?;
-        while !self.working_days.works(before)? {
-            if self.in_cycle(before) && qualifies(before) {
+    /// Whether a cycle date lies between the working day before `day` and `day`; with `in_month` in
+    /// the month of `day`, and no other month has to be known.
+    fn idle_before(&self, day: Date, in_month: bool) -> Option<bool> {
+        let mut idle = day.yesterday().ok()?;
+        while !(in_month && idle.month() != day.month()) && !self.working_days.works(idle)? {
+            if self.in_cycle(idle) {
                 return Some(true);
             }
-            before = before.yesterday().ok()?;
+            idle = idle.yesterday().ok()?;
         }
         Some(false)
     }
 
-    /// Whether a cycle date that qualifies lies between `day` and the working day after it; the
-    /// test gets both.
-    fn idle_after(&self, day: Date, qualifies: impl Fn(Date, Date) -> bool) -> Option<bool> {
-        let next = nth_working_day(day, 1, self.working_days)?;
+    /// Whether a cycle date lies between `day` and the working day after it; with `to_month_end`
+    /// one from which on the rest of its month is idle, and no day beyond has to be known.
+    fn idle_after(&self, day: Date, to_month_end: bool) -> Option<bool> {
+        let mut found = false;
         let mut idle = day.tomorrow().ok()?;
-        while idle < next {
-            if self.in_cycle(idle) && qualifies(idle, next) {
+        while !self.working_days.works(idle)? {
+            found |= self.in_cycle(idle);
+            if found && (!to_month_end || idle == idle.last_of_month()) {
                 return Some(true);
             }
             idle = idle.tomorrow().ok()?;
