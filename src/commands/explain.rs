@@ -1,0 +1,65 @@
+//! `holdback explain`: where an order's money is, why, and what happened so far.
+
+use anyhow::Context;
+
+use super::say;
+use crate::cli::ExplainArgs;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::ingest;
+use crate::preflight;
+use crate::release::passage;
+use crate::rules::explain;
+use crate::rules::ids::{MerchantId, OrderId};
+use crate::rules::release::Clock as ReleaseClock;
+
+/// Says where an order's money is: what the rules say of it now, and what has happened so far, each
+/// line with the message that caused it.
+pub(super) async fn run(config: &Config, args: &ExplainArgs) -> anyhow::Result<()> {
+    let merchant = MerchantId::parse(&args.merchant).context("--merchant")?;
+    let order = OrderId::parse(&args.order).context("ORDER")?;
+    let store = preflight::connect(config, Clock::Database).await?;
+    preflight::check_schema(&store).await?;
+    let not_before = store
+        .deployment()
+        .await?
+        .map(|deployment| deployment.release_not_before);
+    let now = store.now().await?;
+    let topics = config.topics.inputs().map(str::to_owned);
+    let passage = passage(now, store.gate(&topics).await?, &config.release);
+    let order = ingest::look_up(&store, &ingest::Rules::of(config), (merchant, order)).await?;
+    let clock = ReleaseClock {
+        now,
+        gate: passage.until,
+        not_before: not_before.unwrap_or(now),
+    };
+    let explanation = explain::explain(&order, clock, None);
+    let history = store.history(&order.merchant, &order.id).await?;
+    if args.json {
+        let both = serde_json::json!({
+            "order": explanation,
+            "gate": { "behind": passage.gate.behind, "moment": passage.gate.moment },
+            "history": history,
+        });
+        say(&serde_json::to_string_pretty(&both)?);
+        return Ok(());
+    }
+    say(&explanation.to_string());
+    if passage.until.is_none() {
+        let behind = passage
+            .gate
+            .behind
+            .as_deref()
+            .unwrap_or("no partition is known");
+        say(&format!(
+            "The freshness gate is closed: {behind} holds it back."
+        ));
+    }
+    if !history.is_empty() {
+        say("What happened so far:");
+    }
+    for line in history {
+        say(&format!("  {line}"));
+    }
+    Ok(())
+}
