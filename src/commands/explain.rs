@@ -2,12 +2,10 @@
 
 use anyhow::Context;
 
-use super::say;
+use super::{open_store, say};
 use crate::cli::ExplainArgs;
-use crate::clock::Clock;
 use crate::config::Config;
 use crate::ingest;
-use crate::preflight;
 use crate::release::passage;
 use crate::rules::explain;
 use crate::rules::ids::{MerchantId, OrderId};
@@ -18,8 +16,7 @@ use crate::rules::release::Clock as ReleaseClock;
 pub(super) async fn run(config: &Config, args: &ExplainArgs) -> anyhow::Result<()> {
     let merchant = MerchantId::parse(&args.merchant).context("--merchant")?;
     let order = OrderId::parse(&args.order).context("ORDER")?;
-    let store = preflight::connect(config, Clock::Database).await?;
-    preflight::check_schema(&store).await?;
+    let store = open_store(config).await?;
     let not_before = store
         .deployment()
         .await?

@@ -1,6 +1,10 @@
 //! What each command does: reads the settings, starts the logs, and calls the part that does it.
 
+mod balances;
 mod explain;
+mod export;
+mod forecast;
+mod statement;
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -19,6 +23,7 @@ use crate::demo;
 use crate::kafka::{Admin, TopicSpec};
 use crate::preflight;
 use crate::service::{self, Controls, Service};
+use crate::store::Store;
 use crate::telemetry;
 
 /// Read when no `--config` names another and it is there.
@@ -44,6 +49,10 @@ pub async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Explain(args) => explain::run(&configured()?, &args).await,
         Command::Bench(args) => bench::run(configured()?, &args).await,
         Command::Audit => audit(&configured()?).await,
+        Command::Export(args) => export::run(&configured()?, args).await,
+        Command::Statement(args) => statement::run(&configured()?, args).await,
+        Command::Balances(args) => balances::run(&configured()?, &args).await,
+        Command::Forecast(args) => forecast::run(&configured()?, &args).await,
         // Needs no settings, and keeps its logs out of the view.
         Command::Demo(args) => demo::run(&args).await,
     }
@@ -202,9 +211,15 @@ async fn halted(store: &crate::store::Store) -> anyhow::Result<()> {
     bail!("{}", halted.join("; "))
 }
 
-async fn audit(config: &Config) -> anyhow::Result<()> {
+/// The store of a command that only reads.
+async fn open_store(config: &Config) -> anyhow::Result<Store> {
     let store = preflight::connect(config, Clock::Database).await?;
     preflight::check_schema(&store).await?;
+    Ok(store)
+}
+
+async fn audit(config: &Config) -> anyhow::Result<()> {
+    let store = open_store(config).await?;
     let audit = store.audit().await?;
     for difference in &audit.differences {
         say(&serde_json::to_string(difference)?);

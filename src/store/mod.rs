@@ -7,6 +7,7 @@
 
 pub mod agreements;
 pub mod audit;
+pub mod books;
 mod calendars;
 pub mod cases;
 pub mod catchup;
@@ -15,6 +16,7 @@ pub mod deployment;
 pub mod due;
 mod effect_writes;
 mod effects;
+pub mod forecast;
 pub mod history;
 mod hold_rows;
 mod hold_writes;

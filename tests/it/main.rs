@@ -3,6 +3,7 @@
 mod agreements;
 mod arrival;
 mod bad_input;
+mod bookkeeping;
 mod clients;
 mod gate;
 mod harness;
