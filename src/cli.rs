@@ -139,9 +139,21 @@ pub struct ExplainArgs {
     /// The order's id
     #[arg(value_name = "ORDER")]
     pub order: String,
+    /// The language of the sentences
+    #[arg(long, value_enum, default_value_t = Lang::En)]
+    pub lang: Lang,
     /// JSON instead of sentences
     #[arg(long)]
     pub json: bool,
+}
+
+/// Languages that people are answered in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Lang {
+    /// English
+    En,
+    /// 中文
+    Zh,
 }
 
 #[derive(Debug, Args)]

@@ -54,6 +54,21 @@ fn decoded(name: &str) -> String {
 }
 
 #[test]
+fn a_plain_id_is_still_read_in_its_account() {
+    for (id, name) in [
+        ("M-1", "M--1"),
+        ("shop_1", "X-xshop-5F1"),
+        ("商户", "X-x-E5-95-86-E6-88-B7"),
+        ("X-x", "X--x"),
+    ] {
+        assert_eq!(
+            (component(id), decoded(name)),
+            (name.to_owned(), id.to_owned())
+        );
+    }
+}
+
+#[test]
 fn a_balance_shows_its_sign_and_exactly_the_minor_digits() {
     let balance = Balance::of(sum("0.05"));
     assert_eq!(balance.to_string(), "0.05");

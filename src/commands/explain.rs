@@ -1,13 +1,16 @@
 //! `holdback explain`: where an order's money is, why, and what happened so far.
 
+use std::collections::BTreeMap;
+
 use anyhow::Context;
 
 use super::{open_store, say};
-use crate::cli::ExplainArgs;
+use crate::cli::{ExplainArgs, Lang};
 use crate::config::Config;
 use crate::ingest;
 use crate::release::passage;
-use crate::rules::explain;
+use crate::rules::explain::words::{self, Language};
+use crate::rules::explain::{self, Circumstances};
 use crate::rules::ids::{MerchantId, OrderId};
 use crate::rules::release::Clock as ReleaseClock;
 
@@ -30,7 +33,22 @@ pub(super) async fn run(config: &Config, args: &ExplainArgs) -> anyhow::Result<(
         gate: passage.until,
         not_before: not_before.unwrap_or(now),
     };
-    let explanation = explain::explain(&order, clock, None);
+    let due = match &order.sale {
+        Some(sale) => {
+            store
+                .due_by_date(&order.merchant, sale.value.currency)
+                .await?
+        }
+        None => BTreeMap::new(),
+    };
+    let circumstances = Circumstances {
+        paused: None,
+        behind: passage.gate.behind.clone(),
+        calendars: store.calendars().await?,
+        due,
+        messages: store.causes(&order.merchant, &order.id).await?,
+    };
+    let explanation = explain::explain(&order, clock, &circumstances);
     let history = store.history(&order.merchant, &order.id).await?;
     if args.json {
         let both = serde_json::json!({
@@ -41,19 +59,16 @@ pub(super) async fn run(config: &Config, args: &ExplainArgs) -> anyhow::Result<(
         say(&serde_json::to_string_pretty(&both)?);
         return Ok(());
     }
-    say(&explanation.to_string());
-    if passage.until.is_none() {
-        let behind = passage
-            .gate
-            .behind
-            .as_deref()
-            .unwrap_or("no partition is known");
-        say(&format!(
-            "The freshness gate is closed: {behind} holds it back."
-        ));
-    }
+    let language = match args.lang {
+        Lang::En => Language::English,
+        Lang::Zh => Language::Chinese,
+    };
+    say(words::tell(&explanation, language).trim_end());
     if !history.is_empty() {
-        say("What happened so far:");
+        say(match language {
+            Language::English => "What happened so far:",
+            Language::Chinese => "迄今记录：",
+        });
     }
     for line in history {
         say(&format!("  {line}"));

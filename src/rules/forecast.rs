@@ -199,14 +199,14 @@ fn nothing(currency: Currency) -> CurrencyForecast {
 }
 
 /// When the limit lets everything go, if the term says so, and which local date that is.
-fn limit(claim: &Claim) -> Option<(Instant, Date)> {
+pub(super) fn limit(claim: &Claim) -> Option<(Instant, Date)> {
     let releases = claim.term()?.at_limit == AtLimit::Release;
     let at = claim.hold.limit_at.filter(|_| releases)?;
     Some((at, at.local(&zone(&claim.agreement.time_zone)?).date()))
 }
 
 /// The earlier of the two, as far as they are known.
-fn earliest<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
+pub(super) fn earliest<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
     match (one, other) {
         (Some(one), Some(other)) => Some(one.min(other)),
         (one, other) => one.or(other),

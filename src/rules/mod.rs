@@ -11,7 +11,6 @@ pub mod calendar;
 pub mod decide;
 pub mod entry;
 pub mod explain;
-mod explain_text;
 pub mod fact;
 pub mod forecast;
 pub mod hold;

@@ -11,6 +11,7 @@ pub mod books;
 mod calendars;
 pub mod cases;
 pub mod catchup;
+mod causes;
 pub mod dead_letters;
 pub mod deployment;
 pub mod due;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use sqlx::Row;
 
 use crate::harness::Holdback;
-use crate::harness::facts::{agreement, cancelled, failed, order, paid, refund};
+use crate::harness::facts::{agreement, cancelled, failed, opened, order, paid, refund};
 use crate::harness::process::{holdback, run_to_end};
 use crate::harness::python::{FOLDER, output, python};
 
@@ -340,5 +340,50 @@ async fn a_statement_adds_up_order_by_order_and_meets_the_balances_at_its_ends()
     ] {
         assert!(says(what, sum), "{what} {sum}: {ahead}");
     }
+    an_explanation_names_the_messages(&hb).await;
     hb.checked_end().await;
+}
+
+/// Out of the real journal, in both languages and as JSON.
+async fn an_explanation_names_the_messages(hb: &Holdback) {
+    hb.send(opened("M-1", "O-late", "D-1", "return", "11-12"));
+    hb.applied().await;
+    let explain = ["explain", "--merchant", "M-1", "O-late"];
+    let json = says_json(hb, &[&explain[..], &["--json"]].concat());
+    let order = &json["order"];
+    let place = |value: &Value, topic: &str| {
+        let place = value.as_str().unwrap_or_else(|| panic!("{order:#}"));
+        assert!(place.starts_with(&format!("{topic}/")), "{place}");
+        assert_eq!(place.split('/').count(), 3, "{place}");
+        place.to_owned()
+    };
+    let sale = place(&order["sale"]["message"], "order-completed");
+    let dispute = place(&order["blocks"][0]["message"], "dispute");
+    let english = says(hb, &explain);
+    let chinese = says(hb, &[&explain[..], &["--lang", "zh"]].concat());
+    for sentence in [
+        format!("Completed at 2025-11-12T00:00:00Z by {sale}: 10.00 EUR, fees 0.00."),
+        format!("since 2025-11-12T00:00:00Z by {dispute}."),
+        "Who can act: the dispute system, by dispute.closed.v1, about D-1: ".to_owned(),
+        "What happened so far:".to_owned(),
+    ] {
+        assert!(
+            english.contains(&sentence),
+            "`{sentence}` is missing in\n{english}"
+        );
+    }
+    for sentence in [
+        format!("订单完成于 2025-11-12T00:00:00Z（消息 {sale}）"),
+        format!("自 2025-11-12T00:00:00Z 起（消息 {dispute}）。"),
+        "迄今记录：".to_owned(),
+    ] {
+        assert!(
+            chinese.contains(&sentence),
+            "`{sentence}` is missing in\n{chinese}"
+        );
+    }
+    let owed = ["explain", "--merchant", "M-1", "O-2", "--json"];
+    let owed = &says_json(hb, &owed)["order"]["refunds"][0];
+    assert_eq!(owed["cause"]["refund"]["id"], "R-2");
+    place(&owed["message"], "refund");
 }
