@@ -4,6 +4,13 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+use crate::books::Format;
+use crate::rules::ids::MerchantId;
+use crate::rules::money::Currency;
+use crate::rules::time::Instant;
 
 /// Holds merchants' money between order systems and payout systems, and releases it on the
 /// settlement date.
@@ -39,6 +46,14 @@ pub enum Command {
     Bench(BenchArgs),
     /// Proves that the journal's sums equal the holds; exit code 1 and the difference when not
     Audit,
+    /// Writes the journal as double entry for other people's books
+    Export(ExportArgs),
+    /// What a merchant had, what moved, and what they have: order by order
+    Statement(StatementArgs),
+    /// What stands on a merchant's accounts, now or at a past instant
+    Balances(BalancesArgs),
+    /// What a merchant's holds will release on which date if nothing changes
+    Forecast(ForecastArgs),
 }
 
 #[derive(Debug, Args)]
@@ -124,7 +139,108 @@ pub struct ExplainArgs {
     /// The order's id
     #[arg(value_name = "ORDER")]
     pub order: String,
+    /// The language of the sentences
+    #[arg(long, value_enum, default_value_t = Lang::En)]
+    pub lang: Lang,
     /// JSON instead of sentences
     #[arg(long)]
     pub json: bool,
+}
+
+/// Languages that people are answered in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Lang {
+    /// English
+    En,
+    /// 中文
+    Zh,
+}
+
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// What shall read it
+    #[arg(long, value_enum)]
+    pub format: Format,
+    /// One merchant's lines only
+    #[arg(long, value_name = "ID", value_parser = MerchantId::parse)]
+    pub merchant: Option<MerchantId>,
+    /// The first instant that belongs to it: RFC 3339, or a date (its 00:00 UTC)
+    #[arg(long, value_name = "T", value_parser = instant)]
+    pub from: Option<Instant>,
+    /// The first instant that does not belong to it any more
+    #[arg(long, value_name = "T", value_parser = instant)]
+    pub until: Option<Instant>,
+}
+
+#[derive(Debug, Args)]
+pub struct StatementArgs {
+    /// Whose statement it is
+    #[arg(long, value_name = "ID", value_parser = MerchantId::parse)]
+    pub merchant: MerchantId,
+    /// The first instant that belongs to it: RFC 3339, or a date (its 00:00 UTC)
+    #[arg(long, value_name = "T", value_parser = instant)]
+    pub from: Instant,
+    /// The first instant that does not belong to it any more
+    #[arg(long, value_name = "T", value_parser = instant)]
+    pub to: Instant,
+    /// One currency only, for instance EUR
+    #[arg(long, value_name = "CODE", value_parser = currency)]
+    pub currency: Option<Currency>,
+    /// How it is written
+    #[arg(long, value_enum, default_value_t = StatementFormat::Text)]
+    pub format: StatementFormat,
+}
+
+/// How a statement is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StatementFormat {
+    /// For people
+    Text,
+    /// One row per opening, movement and closing
+    Csv,
+    /// One array with a statement per currency
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub struct BalancesArgs {
+    /// Whose accounts
+    #[arg(long, value_name = "ID", value_parser = MerchantId::parse)]
+    pub merchant: MerchantId,
+    /// Just before this instant: RFC 3339, or a date (its 00:00 UTC); without it: now
+    #[arg(long, value_name = "T", value_parser = instant)]
+    pub at: Option<Instant>,
+    /// JSON instead of lines
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ForecastArgs {
+    /// Whose holds
+    #[arg(long, value_name = "ID", value_parser = MerchantId::parse)]
+    pub merchant: MerchantId,
+    /// How many days ahead stand by themselves; what goes after them is summed up
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=3_650))]
+    pub days: u16,
+    /// JSON instead of lines
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// An instant as people type it: RFC 3339 with an offset, or a date.
+fn instant(text: &str) -> Result<Instant, String> {
+    if let Ok(at) = text.parse::<jiff::Timestamp>() {
+        return Ok(Instant::new(at));
+    }
+    let day: Option<Date> = text.parse().ok();
+    let midnight = day.and_then(|day| Instant::at_local(day.at(0, 0, 0, 0), &TimeZone::UTC));
+    midnight.ok_or_else(|| {
+        "neither a date (2026-11-01) nor an instant with its offset (2026-11-01T00:00:00Z)"
+            .to_owned()
+    })
+}
+
+fn currency(code: &str) -> Result<Currency, String> {
+    Currency::from_code(code).ok_or_else(|| "no ISO 4217 code with a minor unit".to_owned())
 }

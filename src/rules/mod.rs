@@ -6,12 +6,13 @@
 //! Time is an argument, the same arguments give the same answer.
 
 pub mod agreement;
+pub mod balance;
 pub mod calendar;
 pub mod decide;
 pub mod entry;
 pub mod explain;
-mod explain_text;
 pub mod fact;
+pub mod forecast;
 pub mod hold;
 pub mod ids;
 pub mod money;
@@ -19,5 +20,6 @@ pub mod order;
 pub mod payout;
 pub mod release;
 pub mod settlement;
+pub mod statement;
 pub mod term;
 pub mod time;

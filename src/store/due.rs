@@ -194,19 +194,23 @@ impl Tx {
 }
 
 fn due_hold(row: &HoldRow, catalogue: &Catalogue) -> Result<DueHold, StoreError> {
-    let (merchant, order) = order_key(&row.merchant_id, &row.order_id)?;
-    let hold = row.hold()?;
-    let currency = currency(&row.currency)?;
+    let claim = claim(row, catalogue)?;
     Ok(DueHold {
-        claim: Claim {
-            merchant,
-            order,
-            currency,
-            agreement: catalogue.by_no(row.agreement_no)?,
-            hold: hold.clone(),
-            traceparent: row.traceparent.clone(),
-        },
-        before: hold,
+        before: claim.hold.clone(),
+        claim,
         agreement_no: row.agreement_no,
+    })
+}
+
+/// A row with its agreement, which the catalogue knows by now.
+pub(super) fn claim(row: &HoldRow, catalogue: &Catalogue) -> Result<Claim, StoreError> {
+    let (merchant, order) = order_key(&row.merchant_id, &row.order_id)?;
+    Ok(Claim {
+        merchant,
+        order,
+        currency: currency(&row.currency)?,
+        agreement: catalogue.by_no(row.agreement_no)?,
+        hold: row.hold()?,
+        traceparent: row.traceparent.clone(),
     })
 }

@@ -7,14 +7,17 @@
 
 pub mod agreements;
 pub mod audit;
+pub mod books;
 mod calendars;
 pub mod cases;
 pub mod catchup;
+mod causes;
 pub mod dead_letters;
 pub mod deployment;
 pub mod due;
 mod effect_writes;
 mod effects;
+pub mod forecast;
 pub mod history;
 mod hold_rows;
 mod hold_writes;

@@ -4,6 +4,7 @@ mod agreements;
 mod arrival;
 mod audit;
 mod bad_input;
+mod bookkeeping;
 mod clients;
 mod gate;
 mod harness;

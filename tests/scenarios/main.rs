@@ -6,15 +6,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
 
+mod explained;
 mod ledger;
 mod phrases;
 mod setup;
+mod situations;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use holdback::rules::explain::explain;
-use holdback::rules::release::Clock;
 use ledger::Ledger;
 
 /// One scenario: its name, and its lines with their numbers.
@@ -56,57 +56,6 @@ fn a_scenario_that_expects_the_wrong_thing_fails_with_its_line() {
     assert_eq!(line, 3);
     assert!(problem.contains("held 99.00"), "{problem}");
     assert!(problem.contains("held 100.00"), "{problem}");
-}
-
-#[test]
-fn an_explanation_names_what_keeps_the_money() {
-    let mut ledger = Ledger::default();
-    for line in [
-        "agreement sale 90% 7d; reserve 10% 30d",
-        "05-01 completed O1 100.00 CNY",
-        "05-02 disputed O1 D1 return 30.00",
-        "05-03 refunded O1 R1 10.00 CNY for D1",
-        "05-03 updated O1 D2 v1 5.00",
-    ] {
-        ledger.act(line).unwrap();
-    }
-    let now = setup::instant("05-10", setup::ZONE, "00:00").unwrap();
-    let clock = |gate| Clock {
-        now,
-        gate,
-        not_before: setup::instant("2020-01-01", setup::ZONE, "00:00").unwrap(),
-    };
-    let order = ledger.order().unwrap();
-    let open = explain(order, clock(Some(now)), None);
-    let [sale, reserve] = open.holds.as_slice() else {
-        panic!("two holds are explained")
-    };
-    assert_eq!(
-        (sale.state, sale.first_failing),
-        ("due", Some("other blocks"))
-    );
-    assert_eq!(
-        (reserve.state, reserve.first_failing),
-        ("held", Some("release date"))
-    );
-    assert_eq!(reserve.expected_on, setup::day("06-01").ok());
-    assert_eq!(open.parked, ["dispute.updated:D2:1"]);
-    let text = open.to_string();
-    for says in [
-        "Order O1 of merchant M1 is held",
-        "amount: 100.00 × 9000/10000 + 0.00 = 90.00",
-        "90.00 = 80.00 left + 10.00 consumed + 0.00 released + 0.00 reversed",
-        "wait other blocks: 20.00 of 80.00 blocked",
-        "Block: dispute D1 (return), 30.00, since 2026-05-02T04:00:00Z.",
-        "Waits because of: release date. Expected on 2026-06-01.",
-    ] {
-        assert!(text.contains(says), "`{says}` is missing in\n{text}");
-    }
-    let closed = explain(order, clock(None), None);
-    assert_eq!(closed.holds[0].first_failing, Some("gate"));
-    let paused = explain(order, clock(None), Some("paused by Ann: audit"));
-    assert_eq!(paused.holds[0].first_failing, Some("pause"));
-    assert!(serde_json::to_value(&open).is_ok_and(|it| it["holds"][0]["left"] == "80.00"));
 }
 
 fn files() -> Vec<PathBuf> {

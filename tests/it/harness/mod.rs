@@ -12,6 +12,7 @@ mod holdback;
 mod kafka;
 pub mod process;
 mod proof;
+pub mod python;
 pub mod raw;
 pub mod story;
 

@@ -1,9 +1,8 @@
 //! Other people's clients: what kcat and Python with its CloudEvents SDK write is understood, and
 //! they understand what holdback writes.
 
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -11,30 +10,8 @@ use sqlx::Row;
 
 use super::books;
 use crate::harness::process::migrate;
-use crate::harness::{Process, TestBed, waiting};
-
-const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/interop");
-
-/// Runs a client to its end with this on its standard input; what it printed.
-fn output(command: &mut Command, input: &str) -> Result<String, String> {
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|error| format!("{}: {error}", command.get_program().display()))?;
-    let mut pipe = child.stdin.take().expect("piped");
-    pipe.write_all(input.as_bytes())
-        .map_err(|error| error.to_string())?;
-    drop(pipe);
-    let output = child
-        .wait_with_output()
-        .map_err(|error| error.to_string())?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-    }
-    Err(String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
-}
+use crate::harness::python::{FOLDER, output, python};
+use crate::harness::{Process, TestBed};
 
 fn kcat(bed: &TestBed, arguments: &[&str], input: &str) -> String {
     let mut command = Command::new("kcat");
@@ -66,31 +43,8 @@ fn kcat_sends(bed: &TestBed, topic: &str, kind: Option<&str>, value: &Value) {
     kcat(bed, &arguments, &value.to_string());
 }
 
-/// A Python of the test's own with the pinned packages, made once.
-fn python() -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("interop-python");
-    let requirements = Path::new(FOLDER).join("requirements.txt");
-    let pinned = std::fs::read_to_string(&requirements).expect("the requirements");
-    let made_of = folder.join("made-of.txt");
-    let python = folder.join("bin/python");
-    if std::fs::read_to_string(&made_of).is_ok_and(|made_of| made_of == pinned) {
-        return python;
-    }
-    let made = waiting("Python packages by pip, once", || {
-        let mut venv = Command::new("python3");
-        venv.args(["-m", "venv", "--clear"]).arg(&folder);
-        output(&mut venv, "")?;
-        let mut pip = Command::new(&python);
-        pip.args(["-m", "pip", "install", "--quiet", "--requirement"]);
-        output(pip.arg(&requirements), "")?;
-        std::fs::write(&made_of, &pinned).map_err(|error| error.to_string())
-    });
-    made.unwrap_or_else(|why| panic!("Python 3.10 or later with venv and pip is needed: {why}"));
-    python
-}
-
 fn client(arguments: &[&str], input: &str) -> String {
-    let mut command = Command::new(python());
+    let mut command = Command::new(python("requirements.txt"));
     command.arg(Path::new(FOLDER).join("client.py"));
     let said = output(command.args(arguments), input);
     said.unwrap_or_else(|why| panic!("the Python client failed: {why}"))

@@ -1,22 +1,46 @@
 //! The answer of `holdback explain`: one order with its holds, how each amount and date was
 //! reached, what keeps the money, and when it is expected to go.
 //!
-//! Pure: the same order at the same moment is explained the same way.
+//! Pure: the same order at the same moment is explained the same way. As JSON it is the types below;
+//! [`words`] says it in English and in Chinese.
 
-use std::sync::Arc;
+mod findings;
+mod hold;
+mod ways;
+pub mod words;
+
+use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 use serde::Serialize;
 
-use super::agreement::Agreement;
+use super::agreement::{Anchor, Count, DayKind};
+use super::calendar::Calendars;
 use super::fact::{Completed, DisputeOutcome};
-use super::hold::Hold;
 use super::ids::{HoldId, TermName};
 use super::money::Amount;
 use super::order::Order;
-use super::release::{self, Claim, Clock, Judgement, Obstacle};
-use super::term;
+use super::release::Clock;
 use super::time::Instant;
+
+pub use findings::{Finding, Test};
+pub use ways::{Then, Way, Who};
+
+/// What is known besides the order.
+#[derive(Debug, Clone, Default)]
+pub struct Circumstances {
+    /// Why the order's releases are paused, if they are.
+    pub paused: Option<String>,
+    /// The partition that keeps the gate's moment back.
+    pub behind: Option<String>,
+    pub calendars: Calendars,
+    /// What is due of the merchant and currency on a settlement date that is not under its minimum
+    /// for good: the free money of all holds.
+    pub due: BTreeMap<Date, Amount>,
+    /// The message that caused it (`topic/partition/offset`), by the event's subject: `sale`,
+    /// `clock`, `block …`, `cleared …`, `refund …`, `dispute …`.
+    pub messages: BTreeMap<String, String>,
+}
 
 /// One order, explained at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -48,6 +72,8 @@ pub struct Sale {
     pub agreement: Option<String>,
     pub time_zone: Option<String>,
     pub completed_at: Instant,
+    /// The message that said so: topic, partition, offset.
+    pub message: Option<String>,
     pub delivered_at: Option<Instant>,
     pub confirmed_at: Option<Instant>,
     pub cancelled_at: Option<Instant>,
@@ -67,7 +93,7 @@ pub struct HoldExplained {
     pub released: Amount,
     pub reversed: Amount,
     pub blocked: Amount,
-    pub anchor_at: Option<Instant>,
+    pub clock: TermClock,
     pub limit_at: Option<Instant>,
     /// The parts of what is left, the earliest first.
     pub parts: Vec<PartExplained>,
@@ -77,6 +103,25 @@ pub struct HoldExplained {
     pub first_failing: Option<&'static str>,
     /// The settlement date on which the next money goes if nothing else happens.
     pub expected_on: Option<Date>,
+    /// Who can act, and what would happen then.
+    pub ways: Vec<Way>,
+}
+
+/// How the hold's dates are counted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TermClock {
+    pub anchor: Anchor,
+    /// Since when it runs; null: it has not started.
+    pub anchor_at: Option<Instant>,
+    /// The message that started it, where that is not the sale's.
+    pub message: Option<String>,
+    pub days: u32,
+    pub day_kind: DayKind,
+    pub count: Count,
+    pub time_zone: String,
+    pub calendar: Option<String>,
+    /// The version that the dates were computed with.
+    pub calendar_version: Option<u64>,
 }
 
 /// Money of a hold that has the same dates; null while they are unknown.
@@ -90,14 +135,6 @@ pub struct PartExplained {
     pub settlement_date: Option<Date>,
 }
 
-/// One test of section 6 of the contract.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Test {
-    pub name: &'static str,
-    pub passes: bool,
-    pub says: String,
-}
-
 /// A dispute or another block, and since when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BlockExplained {
@@ -107,18 +144,31 @@ pub struct BlockExplained {
     /// What is contested; null: the whole order.
     pub amount: Option<Amount>,
     pub opened_at: Instant,
+    /// The message that put it there.
+    pub message: Option<String>,
     pub cleared_at: Option<Instant>,
+    /// The message that cleared it.
+    pub cleared_by: Option<String>,
     pub outcome: Option<DisputeOutcome>,
 }
 
 /// A refund or lost chargeback and what paid it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Charged {
-    pub cause: String,
+    pub cause: Cause,
+    pub message: Option<String>,
     pub charged: Amount,
     pub from_reversed: Amount,
     pub from_holds: Amount,
     pub from_receivable: Amount,
+}
+
+/// What charged the merchant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    Refund { id: String, amount: Amount },
+    LostChargeback { id: String },
 }
 
 /// A receivable that this order opened.
@@ -130,29 +180,42 @@ pub struct Owed {
     pub opened_at: Instant,
 }
 
-/// Explains an order at the moment of the clock; `paused`: why its releases are paused, if so.
+/// Explains an order at the moment of the clock.
 #[must_use]
-pub fn explain(order: &Order, clock: Clock, paused: Option<&str>) -> Explanation {
+pub fn explain(order: &Order, clock: Clock, circumstances: &Circumstances) -> Explanation {
     let settled = order.settled();
     let holds = settled.iter().flat_map(|(sale, agreement)| {
-        let holds = order.holds.iter();
-        holds.map(|hold| explain_hold(order, sale, agreement, hold, clock, paused))
+        let of_order = hold::OfOrder {
+            order,
+            sale,
+            agreement,
+            clock,
+            circumstances,
+        };
+        order.holds.iter().map(move |hold| of_order.explain(hold))
     });
+    let sale = order.sale.as_ref();
     Explanation {
         merchant_id: order.merchant.to_string(),
         order_id: order.id.to_string(),
         state: state(order),
         at: clock.now,
-        sale: order.sale.as_ref().map(|noted| sale(order, &noted.value)),
+        sale: sale.map(|noted| self::sale(order, &noted.value, circumstances)),
         holds: holds.collect(),
-        blocks: blocks(order),
-        refunds: charges(order),
+        blocks: blocks(order, circumstances),
+        refunds: charges(order, circumstances),
         owed: owed(order),
         parked: order
             .parked
             .iter()
             .map(|fact| fact.key().to_string())
             .collect(),
+    }
+}
+
+impl Circumstances {
+    fn message(&self, of: &str) -> Option<String> {
+        self.messages.get(of).cloned()
     }
 }
 
@@ -170,7 +233,7 @@ fn state(order: &Order) -> &'static str {
     }
 }
 
-fn sale(order: &Order, sale: &Completed) -> Sale {
+fn sale(order: &Order, sale: &Completed, circumstances: &Circumstances) -> Sale {
     let agreement = order.agreement.as_ref();
     Sale {
         amount: sale.amount,
@@ -180,153 +243,25 @@ fn sale(order: &Order, sale: &Completed) -> Sale {
         agreement: agreement.map(|it| format!("{} version {}", it.agreement_id, it.version)),
         time_zone: agreement.map(|it| it.time_zone.clone()),
         completed_at: sale.at,
+        message: circumstances.message("sale"),
         delivered_at: order.delivered.as_ref().map(|noted| noted.value),
         confirmed_at: order.confirmed.as_ref().map(|noted| noted.value),
         cancelled_at: order.cancelled.as_ref().map(|noted| noted.value),
     }
 }
 
-fn explain_hold(
-    order: &Order,
-    sale: &Completed,
-    agreement: &Arc<Agreement>,
-    hold: &Hold,
-    clock: Clock,
-    paused: Option<&str>,
-) -> HoldExplained {
-    let claim = Claim {
-        merchant: order.merchant.clone(),
-        order: order.id.clone(),
-        currency: sale.currency,
-        agreement: agreement.clone(),
-        hold: hold.clone(),
-        traceparent: None,
-    };
-    let judgement = release::judge(&claim, clock);
-    let tests = tests(hold, &judgement, clock, paused);
-    let first_failing = tests.iter().find(|test| !test.passes).map(|test| test.name);
-    let amounts = term::hold_amounts(agreement, sale).ok();
-    let calculation = amounts.and_then(|amounts| {
-        let mut holds = amounts.holds.into_iter();
-        let own = holds.find(|(position, ..)| *position == usize::from(hold.term_no));
-        own.map(|(_, _, calculation)| calculation)
-    });
-    let parts = hold.parts().into_iter().map(|part| PartExplained {
-        amount: part.amount,
-        blocked: part.blocked,
-        window_ends_at: part.dates.map(|dates| dates.window_ends_at),
-        eligible_at: part.dates.map(|dates| dates.eligible_at),
-        release_at: part.dates.map(|dates| dates.release_at),
-        settlement_date: part.dates.map(|dates| dates.settlement_on),
-    });
-    let parts: Vec<PartExplained> = parts.filter(|part| !part.amount.is_zero()).collect();
-    let unblocked = parts.iter().find(|part| part.blocked < part.amount);
-    HoldExplained {
-        hold_id: hold.id,
-        term: hold.term.clone(),
-        state: hold_state(hold, &judgement),
-        original: hold.original,
-        calculation,
-        left: hold.left,
-        consumed: hold.consumed,
-        released: hold.released,
-        reversed: hold.reversed,
-        blocked: hold.blocked,
-        anchor_at: hold.anchor_at,
-        limit_at: hold.limit_at,
-        expected_on: unblocked.and_then(|part| part.settlement_date),
-        parts,
-        tests,
-        first_failing,
-    }
-}
-
-fn hold_state(hold: &Hold, judgement: &Judgement) -> &'static str {
-    if hold.left.is_zero() {
-        let ends = [
-            (hold.released, "released"),
-            (hold.reversed, "reversed"),
-            (hold.consumed, "consumed"),
-        ];
-        let mut ends = ends.iter();
-        return ends
-            .find(|end| !end.0.is_zero())
-            .map_or("consumed", |end| end.1);
-    }
-    if hold.free().is_zero() {
-        "blocked"
-    } else if hold.anchor_at.is_none() {
-        "pending"
-    } else if judgement.portions.is_empty() {
-        "held"
-    } else {
-        "due"
-    }
-}
-
-fn tests(hold: &Hold, judgement: &Judgement, clock: Clock, paused: Option<&str>) -> Vec<Test> {
-    let stands = |obstacle: &Obstacle| judgement.obstacles.contains(obstacle);
-    let test = |name, passes, says: String| Test { name, passes, says };
-    let gate = clock
-        .gate
-        .map_or_else(|| "closed".to_owned(), |at| format!("open up to {at}"));
-    let limit = hold
-        .limit_at
-        .map_or_else(|| "unknown".to_owned(), |at| at.to_string());
-    let later = judgement
-        .obstacles
-        .iter()
-        .find_map(|obstacle| match obstacle {
-            Obstacle::NotYet(at) => Some(format!("not before {at}")),
-            Obstacle::Pending => Some("the clock of the term has not started".to_owned()),
-            Obstacle::NoCalendar => Some("the calendar does not know the dates".to_owned()),
-            Obstacle::BeforeStart => {
-                Some("due before release.not_before: needs a person".to_owned())
-            }
-            _ => None,
-        });
-    let passed = hold.limit_at.is_some_and(|at| at <= clock.now);
-    let limit = format!("{limit}, {}", if passed { "passed" } else { "not reached" });
-    let barred = if hold.barred { "in place" } else { "none" };
-    vec![
-        test(
-            "left",
-            !hold.left.is_zero(),
-            format!("{} is left", hold.left),
-        ),
-        test(
-            "pause",
-            paused.is_none(),
-            paused.unwrap_or("not paused").to_owned(),
-        ),
-        test("gate", !stands(&Obstacle::Gate), gate),
-        test(
-            "legal or review block",
-            !stands(&Obstacle::Barred),
-            barred.to_owned(),
-        ),
-        test("limit", true, limit),
-        test(
-            "other blocks",
-            !stands(&Obstacle::Blocked),
-            format!("{} of {} blocked", hold.blocked, hold.left),
-        ),
-        test(
-            "release date",
-            later.is_none(),
-            later.unwrap_or_else(|| "reached".to_owned()),
-        ),
-    ]
-}
-
-fn blocks(order: &Order) -> Vec<BlockExplained> {
+fn blocks(order: &Order, circumstances: &Circumstances) -> Vec<BlockExplained> {
+    let opened = |reference: &str| circumstances.message(&format!("block {reference}"));
+    let cleared = |reference: &str| circumstances.message(&format!("cleared {reference}"));
     let disputes = order.disputes.iter().map(|dispute| BlockExplained {
         block: "dispute",
         reference: dispute.id.to_string(),
         reason: dispute.kind.name().to_owned(),
         amount: dispute.amount,
         opened_at: dispute.opened_at,
+        message: opened(dispute.id.as_str()),
         cleared_at: dispute.cleared_at(),
+        cleared_by: cleared(dispute.id.as_str()).filter(|_| dispute.closed.is_some()),
         outcome: dispute.closed.as_ref().map(|closing| closing.value.outcome),
     });
     let blocks = order.blocks.iter().map(|block| BlockExplained {
@@ -335,7 +270,9 @@ fn blocks(order: &Order) -> Vec<BlockExplained> {
         reason: block.reason.clone(),
         amount: None,
         opened_at: block.opened_at,
+        message: opened(&block.reference),
         cleared_at: block.cleared_at,
+        cleared_by: cleared(&block.reference).filter(|_| block.cleared_at.is_some()),
         outcome: None,
     });
     let mut all: Vec<BlockExplained> = disputes.chain(blocks).collect();
@@ -343,16 +280,23 @@ fn blocks(order: &Order) -> Vec<BlockExplained> {
     all
 }
 
-fn charges(order: &Order) -> Vec<Charged> {
+fn charges(order: &Order, circumstances: &Circumstances) -> Vec<Charged> {
     let refunds = order.refunds.iter().map(|it| Charged {
-        cause: format!("refund {} of {}", it.id, it.amount),
+        cause: Cause::Refund {
+            id: it.id.to_string(),
+            amount: it.amount,
+        },
+        message: circumstances.message(&format!("refund {}", it.id)),
         charged: it.charged,
         from_reversed: it.from_reversed,
         from_holds: it.from_holds,
         from_receivable: it.from_receivable,
     });
     let disputes = order.disputes.iter().map(|it| Charged {
-        cause: format!("lost chargeback {}", it.id),
+        cause: Cause::LostChargeback {
+            id: it.id.to_string(),
+        },
+        message: circumstances.message(&format!("dispute {}", it.id)),
         charged: it.charged,
         from_reversed: it.from_reversed,
         from_holds: it.from_holds,

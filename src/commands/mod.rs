@@ -1,5 +1,11 @@
 //! What each command does: reads the settings, starts the logs, and calls the part that does it.
 
+mod balances;
+mod explain;
+mod export;
+mod forecast;
+mod statement;
+
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -10,18 +16,14 @@ use anyhow::{Context, bail};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::bench;
-use crate::cli::{Cli, Command, ExplainArgs, Role, TopicsArgs};
+use crate::cli::{Cli, Command, Role, TopicsArgs};
 use crate::clock::Clock;
 use crate::config::{self, Config, ConfigErrors};
 use crate::demo;
-use crate::ingest;
 use crate::kafka::{Admin, TopicSpec};
 use crate::preflight;
-use crate::release::passage;
-use crate::rules::explain;
-use crate::rules::ids::{MerchantId, OrderId};
-use crate::rules::release::Clock as ReleaseClock;
 use crate::service::{self, Controls, Service};
+use crate::store::Store;
 use crate::telemetry;
 
 /// Read when no `--config` names another and it is there.
@@ -44,9 +46,13 @@ pub async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Migrate => migrate(&configured()?).await,
         Command::Topics(args) => topics(&configured()?, &args).await,
         Command::Check => check(&configured()?).await,
-        Command::Explain(args) => explain(&configured()?, &args).await,
+        Command::Explain(args) => explain::run(&configured()?, &args).await,
         Command::Bench(args) => bench::run(configured()?, &args).await,
         Command::Audit => audit(&configured()?).await,
+        Command::Export(args) => export::run(&configured()?, args).await,
+        Command::Statement(args) => statement::run(&configured()?, args).await,
+        Command::Balances(args) => balances::run(&configured()?, &args).await,
+        Command::Forecast(args) => forecast::run(&configured()?, &args).await,
         // Needs no settings, and keeps its logs out of the view.
         Command::Demo(args) => demo::run(&args).await,
     }
@@ -205,9 +211,15 @@ async fn halted(store: &crate::store::Store) -> anyhow::Result<()> {
     bail!("{}", halted.join("; "))
 }
 
-async fn audit(config: &Config) -> anyhow::Result<()> {
+/// The store of a command that only reads.
+async fn open_store(config: &Config) -> anyhow::Result<Store> {
     let store = preflight::connect(config, Clock::Database).await?;
     preflight::check_schema(&store).await?;
+    Ok(store)
+}
+
+async fn audit(config: &Config) -> anyhow::Result<()> {
+    let store = open_store(config).await?;
     let audit = store.audit().await?;
     for difference in &audit.differences {
         say(&serde_json::to_string(difference)?);
@@ -224,55 +236,4 @@ async fn audit(config: &Config) -> anyhow::Result<()> {
         return Ok(());
     }
     bail!("the journal and the tables do not agree")
-}
-
-/// Says where an order's money is: what the rules say of it now, and what has happened so far, each
-/// line with the message that caused it.
-async fn explain(config: &Config, args: &ExplainArgs) -> anyhow::Result<()> {
-    let merchant = MerchantId::parse(&args.merchant).context("--merchant")?;
-    let order = OrderId::parse(&args.order).context("ORDER")?;
-    let store = preflight::connect(config, Clock::Database).await?;
-    preflight::check_schema(&store).await?;
-    let not_before = store
-        .deployment()
-        .await?
-        .map(|deployment| deployment.release_not_before);
-    let now = store.now().await?;
-    let topics = config.topics.inputs().map(str::to_owned);
-    let passage = passage(now, store.gate(&topics).await?, &config.release);
-    let order = ingest::look_up(&store, &ingest::Rules::of(config), (merchant, order)).await?;
-    let clock = ReleaseClock {
-        now,
-        gate: passage.until,
-        not_before: not_before.unwrap_or(now),
-    };
-    let explanation = explain::explain(&order, clock, None);
-    let history = store.history(&order.merchant, &order.id).await?;
-    if args.json {
-        let both = serde_json::json!({
-            "order": explanation,
-            "gate": { "behind": passage.gate.behind, "moment": passage.gate.moment },
-            "history": history,
-        });
-        say(&serde_json::to_string_pretty(&both)?);
-        return Ok(());
-    }
-    say(&explanation.to_string());
-    if passage.until.is_none() {
-        let behind = passage
-            .gate
-            .behind
-            .as_deref()
-            .unwrap_or("no partition is known");
-        say(&format!(
-            "The freshness gate is closed: {behind} holds it back."
-        ));
-    }
-    if !history.is_empty() {
-        say("What happened so far:");
-    }
-    for line in history {
-        say(&format!("  {line}"));
-    }
-    Ok(())
 }

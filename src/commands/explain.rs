@@ -1,0 +1,77 @@
+//! `holdback explain`: where an order's money is, why, and what happened so far.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+
+use super::{open_store, say};
+use crate::cli::{ExplainArgs, Lang};
+use crate::config::Config;
+use crate::ingest;
+use crate::release::passage;
+use crate::rules::explain::words::{self, Language};
+use crate::rules::explain::{self, Circumstances};
+use crate::rules::ids::{MerchantId, OrderId};
+use crate::rules::release::Clock as ReleaseClock;
+
+/// Says where an order's money is: what the rules say of it now, and what has happened so far, each
+/// line with the message that caused it.
+pub(super) async fn run(config: &Config, args: &ExplainArgs) -> anyhow::Result<()> {
+    let merchant = MerchantId::parse(&args.merchant).context("--merchant")?;
+    let order = OrderId::parse(&args.order).context("ORDER")?;
+    let store = open_store(config).await?;
+    let not_before = store
+        .deployment()
+        .await?
+        .map(|deployment| deployment.release_not_before);
+    let now = store.now().await?;
+    let topics = config.topics.inputs().map(str::to_owned);
+    let passage = passage(now, store.gate(&topics).await?, &config.release);
+    let order = ingest::look_up(&store, &ingest::Rules::of(config), (merchant, order)).await?;
+    let clock = ReleaseClock {
+        now,
+        gate: passage.until,
+        not_before: not_before.unwrap_or(now),
+    };
+    let due = match &order.sale {
+        Some(sale) => {
+            store
+                .due_by_date(&order.merchant, sale.value.currency)
+                .await?
+        }
+        None => BTreeMap::new(),
+    };
+    let circumstances = Circumstances {
+        paused: None,
+        behind: passage.gate.behind.clone(),
+        calendars: store.calendars().await?,
+        due,
+        messages: store.causes(&order.merchant, &order.id).await?,
+    };
+    let explanation = explain::explain(&order, clock, &circumstances);
+    let history = store.history(&order.merchant, &order.id).await?;
+    if args.json {
+        let both = serde_json::json!({
+            "order": explanation,
+            "gate": { "behind": passage.gate.behind, "moment": passage.gate.moment },
+            "history": history,
+        });
+        say(&serde_json::to_string_pretty(&both)?);
+        return Ok(());
+    }
+    let language = match args.lang {
+        Lang::En => Language::English,
+        Lang::Zh => Language::Chinese,
+    };
+    say(words::tell(&explanation, language).trim_end());
+    if !history.is_empty() {
+        say(match language {
+            Language::English => "What happened so far:",
+            Language::Chinese => "迄今记录：",
+        });
+    }
+    for line in history {
+        say(&format!("  {line}"));
+    }
+    Ok(())
+}
