@@ -35,6 +35,12 @@ pub enum Command {
     Demo(DemoArgs),
     /// Says where an order's money is, why, and until when
     Explain(ExplainArgs),
+    /// Keeps releases from happening: all, those in a currency, or a merchant's
+    Pause(PauseArgs),
+    /// Ends the pause of the same scope; what fell due meanwhile goes
+    Resume(PauseArgs),
+    /// Lists the pauses in force
+    Pauses,
     /// Measures how fast orders are held and released, on a scratch database and topics of its own
     Bench(BenchArgs),
     /// Proves that the journal's sums equal the holds; exit code 1 and the difference when not
@@ -127,4 +133,27 @@ pub struct ExplainArgs {
     /// JSON instead of sentences
     #[arg(long)]
     pub json: bool,
+}
+
+/// Who does it and why, kept with what they do.
+#[derive(Debug, Clone, Args)]
+pub struct ByArgs {
+    /// Who does this
+    #[arg(long, value_name = "NAME")]
+    pub actor: String,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+}
+
+#[derive(Debug, Args)]
+pub struct PauseArgs {
+    /// Only this currency's releases
+    #[arg(long, value_name = "CODE", conflicts_with = "merchant")]
+    pub currency: Option<String>,
+    /// Only this merchant's releases
+    #[arg(long, value_name = "ID")]
+    pub merchant: Option<String>,
+    #[command(flatten)]
+    pub by: ByArgs,
 }

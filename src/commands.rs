@@ -16,6 +16,7 @@ use crate::config::{self, Config, ConfigErrors};
 use crate::demo;
 use crate::ingest;
 use crate::kafka::{Admin, TopicSpec};
+use crate::operator::commands as operator;
 use crate::preflight;
 use crate::release::passage;
 use crate::rules::explain;
@@ -45,6 +46,9 @@ pub async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Topics(args) => topics(&configured()?, &args).await,
         Command::Check => check(&configured()?).await,
         Command::Explain(args) => explain(&configured()?, &args).await,
+        Command::Pause(args) => operator::pause(&configured()?, &args).await,
+        Command::Resume(args) => operator::resume(&configured()?, &args).await,
+        Command::Pauses => operator::pauses(&configured()?).await,
         Command::Bench(args) => bench::run(configured()?, &args).await,
         Command::Audit => audit(&configured()?).await,
         // Needs no settings, and keeps its logs out of the view.
@@ -246,7 +250,11 @@ async fn explain(config: &Config, args: &ExplainArgs) -> anyhow::Result<()> {
         gate: passage.until,
         not_before: not_before.unwrap_or(now),
     };
-    let explanation = explain::explain(&order, clock, None);
+    let pauses = store.pauses().await?;
+    let currency = order.sale.as_ref().map(|noted| noted.value.currency);
+    let pause = currency.and_then(|currency| pauses.over(&order.merchant, currency));
+    let pause = pause.map(ToString::to_string);
+    let explanation = explain::explain(&order, clock, pause.as_deref());
     let history = store.history(&order.merchant, &order.id).await?;
     if args.json {
         let both = serde_json::json!({

@@ -23,6 +23,7 @@ pub mod http;
 pub mod ingest;
 pub mod kafka;
 pub mod message;
+pub mod operator;
 pub mod preflight;
 pub mod publish;
 pub mod release;

@@ -16,6 +16,7 @@ pub mod hold;
 pub mod ids;
 pub mod money;
 pub mod order;
+pub mod pause;
 pub mod payout;
 pub mod release;
 pub mod settlement;

@@ -6,6 +6,7 @@ mod bad_input;
 mod clients;
 mod gate;
 mod harness;
+mod operators;
 mod payouts;
 mod processes;
 mod releases;

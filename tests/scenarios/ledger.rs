@@ -15,6 +15,7 @@ use holdback::rules::fact::{
 use holdback::rules::ids::{DisputeId, EventId, MerchantId, OrderId, RefundId};
 use holdback::rules::money::{Amount, Currency};
 use holdback::rules::order::{Block, BlockKind, Order};
+use holdback::rules::pause::Pauses;
 use holdback::rules::release::{self, Claim, Clock, Judgement, SettlementPart};
 use holdback::rules::time::Instant;
 use rust_decimal::Decimal;
@@ -154,7 +155,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// `clock 05-09 [gate 05-08 | gate closed] [start 05-01] [carry]`: releases what may go.
+    /// `clock 05-09 [gate 05-08 | gate closed] [start 05-01] [paused CNY] [carry]`: releases what may go.
     fn clock(&mut self, at: &str, mut rest: &[&str]) -> Result<(), String> {
         let zone = self.zone();
         let now = instant(at, &zone, "00:00")?;
@@ -165,6 +166,7 @@ impl Ledger {
             not_before: instant("2020-01-01", &zone, "00:00")?,
         };
         let mut carry = false;
+        let mut pauses = Pauses::default();
         loop {
             rest = match rest {
                 [] => break,
@@ -180,6 +182,10 @@ impl Ledger {
                     clock.not_before = instant(at, &zone, "00:00")?;
                     after
                 }
+                ["paused", what, after @ ..] => {
+                    pauses = setup::paused(what, now)?;
+                    after
+                }
                 ["carry", after @ ..] => {
                     carry = true;
                     after
@@ -193,6 +199,9 @@ impl Ledger {
             let (Some(agreement), Some(sale)) = (&order.agreement, &order.sale) else {
                 continue;
             };
+            if pauses.over(&order.merchant, sale.value.currency).is_some() {
+                continue;
+            }
             for hold in &mut order.holds {
                 let mut claim = Claim {
                     merchant: order.merchant.clone(),
