@@ -50,3 +50,7 @@ CREATE UNIQUE INDEX pauses_open ON pauses (coalesce(merchant_id, ''), coalesce(c
 -- Hints (see due) that fell due under a pause: the end of the pause puts them back.
 CREATE TABLE paused_due (LIKE due);
 CREATE INDEX paused_due_by_merchant ON paused_due (merchant_id, currency);
+
+-- A block of one hold only, and of a part only: null for all holds, and for all of the money.
+ALTER TABLE blocks ADD COLUMN hold_id uuid, ADD COLUMN amount numeric;
+ALTER TABLE blocks ADD CONSTRAINT blocks_above_zero CHECK (amount > 0 AND amount <> 'NaN');

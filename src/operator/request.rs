@@ -3,16 +3,49 @@
 use serde::{Deserialize, Serialize};
 
 use super::OperatorError;
-use crate::rules::ids::MerchantId;
+use crate::rules::ids::{HoldId, MerchantId, OrderId};
+use crate::rules::order::BlockKind;
 use crate::rules::pause::Scope;
+use crate::rules::time::Instant;
 use crate::store::operations::About;
 
-/// One request, kept whole with its operation.
+/// One request, kept whole with its operation. Amounts are decimals in the order's currency.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Request {
-    Pause { scope: Scope },
-    Resume { scope: Scope },
+    Pause {
+        scope: Scope,
+    },
+    Resume {
+        scope: Scope,
+    },
+    /// Keeps an order's money, now or when the order comes: all, a hold's, or a part of either.
+    Block {
+        merchant: MerchantId,
+        order: OrderId,
+        hold: Option<HoldId>,
+        amount: Option<String>,
+        /// Manual or legal.
+        block: BlockKind,
+    },
+    /// Clears any block but a dispute's, those of refused messages too.
+    Unblock {
+        merchant: MerchantId,
+        order: OrderId,
+        reference: String,
+    },
+    /// Lets a hold's money go at once: all that is not blocked, or a part of that.
+    Release {
+        merchant: MerchantId,
+        hold: HoldId,
+        amount: Option<String>,
+    },
+    /// Keeps a hold's money at least until then.
+    Extend {
+        merchant: MerchantId,
+        hold: HoldId,
+        until: Instant,
+    },
 }
 
 impl Request {
@@ -22,6 +55,10 @@ impl Request {
         match self {
             Self::Pause { .. } => "pause",
             Self::Resume { .. } => "resume",
+            Self::Block { .. } => "block",
+            Self::Unblock { .. } => "unblock",
+            Self::Release { .. } => "release",
+            Self::Extend { .. } => "extend",
         }
     }
 
@@ -32,8 +69,28 @@ impl Request {
             Self::Pause { scope } | Self::Resume { scope } => match scope {
                 Scope::All => {}
                 Scope::Currency(currency) => about.currency = Some(*currency),
-                Scope::Merchant(merchant) => about.merchant = Some(MerchantId::clone(merchant)),
+                Scope::Merchant(merchant) => about.merchant = Some(merchant.clone()),
             },
+            Self::Block {
+                merchant,
+                order,
+                hold,
+                ..
+            } => {
+                about.merchant = Some(merchant.clone());
+                about.order = Some(order.clone());
+                about.hold = *hold;
+            }
+            Self::Unblock {
+                merchant, order, ..
+            } => {
+                about.merchant = Some(merchant.clone());
+                about.order = Some(order.clone());
+            }
+            Self::Release { merchant, hold, .. } | Self::Extend { merchant, hold, .. } => {
+                about.merchant = Some(merchant.clone());
+                about.hold = Some(*hold);
+            }
         }
         about
     }

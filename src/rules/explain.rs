@@ -104,7 +104,9 @@ pub struct BlockExplained {
     pub block: &'static str,
     pub reference: String,
     pub reason: String,
-    /// What is contested; null: the whole order.
+    /// The hold that it lies on; null: all of the order's.
+    pub hold_id: Option<HoldId>,
+    /// What is contested or kept; null: all.
     pub amount: Option<Amount>,
     pub opened_at: Instant,
     pub cleared_at: Option<Instant>,
@@ -324,6 +326,7 @@ fn blocks(order: &Order) -> Vec<BlockExplained> {
         block: "dispute",
         reference: dispute.id.to_string(),
         reason: dispute.kind.name().to_owned(),
+        hold_id: None,
         amount: dispute.amount,
         opened_at: dispute.opened_at,
         cleared_at: dispute.cleared_at(),
@@ -333,7 +336,8 @@ fn blocks(order: &Order) -> Vec<BlockExplained> {
         block: block.kind.name(),
         reference: block.reference.clone(),
         reason: block.reason.clone(),
-        amount: None,
+        hold_id: block.hold,
+        amount: block.amount,
         opened_at: block.opened_at,
         cleared_at: block.cleared_at,
         outcome: None,

@@ -46,9 +46,11 @@ impl fmt::Display for Explanation {
         for block in &self.blocks {
             let (kind, id) = (block.block, &block.reference);
             write!(f, "Block: {kind} {id} ({}), ", block.reason)?;
-            match block.amount {
-                Some(amount) => write!(f, "{amount}, ")?,
-                None => write!(f, "the whole order, ")?,
+            match (block.amount, block.hold_id) {
+                (Some(amount), None) => write!(f, "{amount}, ")?,
+                (Some(amount), Some(hold)) => write!(f, "{amount} of hold {hold}, ")?,
+                (None, Some(hold)) => write!(f, "hold {hold}, ")?,
+                (None, None) => write!(f, "the whole order, ")?,
             }
             match block.cleared_at {
                 Some(at) => writeln!(f, "from {} to {at}.", block.opened_at)?,

@@ -6,6 +6,7 @@
 //! Time is an argument, the same arguments give the same answer.
 
 pub mod agreement;
+pub mod by_hand;
 pub mod calendar;
 pub mod decide;
 pub mod entry;

@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use holdback::rules::agreement::Agreement;
+use holdback::rules::by_hand::Cannot;
 use holdback::rules::calendar::Calendars;
 use holdback::rules::decide::{self, Outcome, Refusal, World};
 use holdback::rules::entry::{Account, Entry};
@@ -14,12 +15,13 @@ use holdback::rules::fact::{
 };
 use holdback::rules::ids::{DisputeId, EventId, MerchantId, OrderId, RefundId};
 use holdback::rules::money::{Amount, Currency};
-use holdback::rules::order::{Block, BlockKind, Order};
+use holdback::rules::order::Order;
 use holdback::rules::pause::Pauses;
 use holdback::rules::release::{self, Claim, Clock, Judgement, SettlementPart};
 use holdback::rules::time::Instant;
 use rust_decimal::Decimal;
 
+use super::by_hand;
 use super::setup::{self, ZONE, instant, read, word};
 
 /// Everything that a scenario has brought about so far.
@@ -34,6 +36,8 @@ pub struct Ledger {
     /// What the last line brought.
     pub step: Vec<Entry>,
     pub outcome: Option<Result<Outcome, Refusal>>,
+    /// Why what a person asked for can't be done.
+    pub cannot: Option<Cannot>,
     pub judged: BTreeMap<(String, String), Judgement>,
     now: Option<Instant>,
     event_ids: HashSet<EventId>,
@@ -117,21 +121,14 @@ impl Ledger {
             calendars: &self.calendars,
             now: self.now.unwrap_or(at),
         };
-        let result = if let Some(what) = blocking(words) {
+        let zone = self.zone();
+        self.cannot = None;
+        let result = if let Some(done) = by_hand::act(&mut order, words, at, &zone, world) {
             let mut outcome = blank();
-            outcome.entries = match what {
-                Ok((reference, kind)) => {
-                    let block = Block {
-                        reference,
-                        kind,
-                        reason: "because".to_owned(),
-                        opened_at: at,
-                        cleared_at: None,
-                    };
-                    decide::block(&mut order, block, world)
-                }
-                Err(reference) => decide::unblock(&mut order, &reference, at, world),
-            };
+            match done? {
+                Ok(entries) => outcome.entries = entries,
+                Err(cannot) => self.cannot = Some(cannot),
+            }
             Ok(outcome)
         } else {
             let what = fact(at, words)?;
@@ -281,22 +278,6 @@ fn blank() -> Outcome {
         unparked: Vec::new(),
         refused: Vec::new(),
         alarms: Vec::new(),
-    }
-}
-
-/// `blocked O1 REF legal` or `unblocked O1 REF`.
-fn blocking(words: &[&str]) -> Option<Result<(String, BlockKind), String>> {
-    match words {
-        ["blocked", _, reference, kind] => {
-            let kind = match *kind {
-                "legal" => BlockKind::Legal,
-                "review" => BlockKind::Review,
-                _ => BlockKind::Manual,
-            };
-            Some(Ok(((*reference).to_owned(), kind)))
-        }
-        ["unblocked", _, reference] => Some(Err((*reference).to_owned())),
-        _ => None,
     }
 }
 
