@@ -17,8 +17,13 @@ impl Operator {
     /// approved later.
     pub async fn approve(&self, operation: Uuid, actor: &str) -> Result<Answer, OperatorError> {
         let asked_at = self.store.now().await?;
-        self.patiently(async || self.try_approval(operation, actor, asked_at).await)
-            .await
+        let patience = self.patience();
+        loop {
+            let answer = self.try_approval(operation, actor, asked_at).await;
+            if !patience.waits_after(&answer).await {
+                return answer;
+            }
+        }
     }
 
     async fn try_approval(

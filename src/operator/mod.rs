@@ -64,6 +64,26 @@ pub enum OperatorError {
     Store(#[from] StoreError),
 }
 
+/// Until when an act is tried again while only the gate or a moment's trouble of the database is in
+/// its way.
+struct Patience(Moment);
+
+impl Patience {
+    /// Waits a little if it makes sense to try again after this answer.
+    async fn waits_after(&self, answer: &Result<Answer, OperatorError>) -> bool {
+        let passes = match answer {
+            Err(OperatorError::Gate(_)) => true,
+            Err(OperatorError::Store(error)) => error.passes(),
+            _ => false,
+        };
+        if !passes || Moment::now() >= self.0 {
+            return false;
+        }
+        tokio::time::sleep(PAUSE).await;
+        true
+    }
+}
+
 /// One operation under way.
 #[derive(Debug, Clone, Copy)]
 struct Act<'a> {
@@ -100,29 +120,19 @@ impl Operator {
     /// [`OperatorError::Refused`] when it can't be done as things stand.
     pub async fn submit(&self, request: &Request, by: &By) -> Result<Answer, OperatorError> {
         let asked_at = self.store.now().await?;
-        self.patiently(async || self.attempt(request, by, asked_at).await)
-            .await
-    }
-
-    /// Tries again while only the gate or a moment's trouble of the database is in the way.
-    async fn patiently(
-        &self,
-        attempt: impl AsyncFn() -> Result<Answer, OperatorError>,
-    ) -> Result<Answer, OperatorError> {
-        let seconds = self.config.release.max_staleness_seconds;
-        let until = Moment::now() + Duration::from_secs(u64::from(seconds));
+        let patience = self.patience();
         loop {
-            let answer = attempt().await;
-            let again = match &answer {
-                Err(OperatorError::Gate(_)) => true,
-                Err(OperatorError::Store(error)) => error.passes(),
-                _ => false,
-            };
-            if !again || Moment::now() >= until {
+            let answer = self.attempt(request, by, asked_at).await;
+            if !patience.waits_after(&answer).await {
                 return answer;
             }
-            tokio::time::sleep(PAUSE).await;
         }
+    }
+
+    /// From now on.
+    fn patience(&self) -> Patience {
+        let seconds = self.config.release.max_staleness_seconds;
+        Patience(Moment::now() + Duration::from_secs(u64::from(seconds)))
     }
 
     async fn attempt(

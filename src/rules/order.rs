@@ -282,12 +282,13 @@ impl Order {
             return self.holds.iter().map(|hold| hold.left).collect();
         };
         let mut partial = partial.into_iter();
-        let mut rest = Amount::zero(sale.currency);
+        let nothing = Amount::zero(sale.currency);
+        let mut rest = nothing;
         let mut blocked = Vec::with_capacity(self.holds.len());
         for hold in &self.holds {
             let mut room = hold.left;
             for block in open().filter(|it| it.hold == Some(hold.id)) {
-                room = block.amount.map_or(rest, |amount| less(room, amount));
+                room = block.amount.map_or(nothing, |amount| less(room, amount));
             }
             loop {
                 let taken = rest.min(room);

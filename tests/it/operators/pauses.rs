@@ -1,38 +1,12 @@
-//! What people do to releases, by the functions that the command line calls.
+//! Pauses of releases: of all, of a currency, of a merchant.
 
-use holdback::operator::{By, Operator, OperatorError, Request};
-use holdback::rules::ids::MerchantId;
+use holdback::operator::Request;
 use holdback::rules::money::Currency;
 use holdback::rules::pause::Scope;
 
+use super::{by, early, merchant};
 use crate::harness::facts::{agreement, order};
 use crate::harness::{Holdback, eventually};
-
-fn merchant(id: &str) -> MerchantId {
-    MerchantId::parse(id).expect("an id")
-}
-
-fn by(actor: &str) -> By {
-    By::new(actor, "because").expect("a name and a reason")
-}
-
-impl Holdback {
-    /// What a person asks for, done.
-    async fn done(&self, request: &Request) -> String {
-        let operator = Operator::new(self.store.clone());
-        let answer = operator.submit(request, &by("Ann")).await;
-        answer.expect("done").says
-    }
-
-    /// What a person asks for, refused.
-    async fn refused(&self, request: &Request) -> String {
-        let operator = Operator::new(self.store.clone());
-        match operator.submit(request, &by("Ann")).await {
-            Err(OperatorError::Refused(why)) => why,
-            other => panic!("not refused: {other:?}"),
-        }
-    }
-}
 
 fn pause(scope: Scope) -> Request {
     Request::Pause { scope }
@@ -75,6 +49,11 @@ async fn what_falls_due_under_a_pause_goes_after_it_with_its_own_date() {
     ";
     hb.tells("M-2", gone).await;
     hb.tells("M-1", held).await;
+    let stays = hb.refused(&early("M-1", "O-1", None)).await;
+    assert!(
+        stays.starts_with("releases of merchant M-1 paused"),
+        "{stays}"
+    );
     let pauses = hb.store.pauses().await.expect("pauses");
     let texts: Vec<String> = pauses.iter().map(ToString::to_string).collect();
     let expected = "releases of merchant M-1 paused since 2025-11-03T12:00:00Z by Ann: because";
@@ -95,7 +74,7 @@ async fn a_pause_waits_for_the_release_under_way_and_is_seen_by_the_next() {
     let mut first = hb.store.begin().await.expect("a release step begins");
     let before = first.hold_pauses().await.expect("pauses");
     assert_eq!(before.iter().count(), 0);
-    let operator = Operator::new(hb.store.clone());
+    let operator = hb.operator();
     let pausing = tokio::spawn(async move {
         let request = pause(Scope::All);
         operator.submit(&request, &by("Ann")).await
