@@ -42,6 +42,24 @@ pub enum Command {
     Demo(DemoArgs),
     /// Says where an order's money is, why, and until when
     Explain(ExplainArgs),
+    /// Keeps releases from happening: all, those in a currency, or a merchant's
+    Pause(PauseArgs),
+    /// Ends the pause of the same scope; what fell due meanwhile goes
+    Resume(PauseArgs),
+    /// Lists the pauses in force
+    Pauses,
+    /// Keeps an order's money until a person clears it
+    Block(BlockArgs),
+    /// Clears a block, also one that a refused message has put there
+    Unblock(UnblockArgs),
+    /// Lets a hold's money go now, as far as nothing blocks it
+    Release(ReleaseArgs),
+    /// Puts a hold's dates off
+    Extend(ExtendArgs),
+    /// Carries out what another person has asked for, where that takes two
+    Approve(ApproveArgs),
+    /// Lists what waits for a second person
+    Proposals,
     /// Measures how fast orders are held and released, on a scratch database and topics of its own
     Bench(BenchArgs),
     /// Proves that the journal's sums equal the holds; exit code 1 and the difference when not
@@ -243,4 +261,110 @@ fn instant(text: &str) -> Result<Instant, String> {
 
 fn currency(code: &str) -> Result<Currency, String> {
     Currency::from_code(code).ok_or_else(|| "no ISO 4217 code with a minor unit".to_owned())
+}
+
+/// Who does it and why, kept with what they do.
+#[derive(Debug, Clone, Args)]
+pub struct ByArgs {
+    /// Who does this
+    #[arg(long, value_name = "NAME")]
+    pub actor: String,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+}
+
+#[derive(Debug, Args)]
+pub struct PauseArgs {
+    /// Only this currency's releases
+    #[arg(long, value_name = "CODE", conflicts_with = "merchant")]
+    pub currency: Option<String>,
+    /// Only this merchant's releases
+    #[arg(long, value_name = "ID")]
+    pub merchant: Option<String>,
+    #[command(flatten)]
+    pub by: ByArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct BlockArgs {
+    /// The merchant whose order it is
+    #[arg(long, value_name = "ID")]
+    pub merchant: String,
+    /// The order; it may be still to come
+    #[arg(long, value_name = "ID")]
+    pub order: String,
+    /// Only this hold of the order
+    #[arg(long, value_name = "UUID")]
+    pub hold: Option<uuid::Uuid>,
+    /// Only this much, in the order's currency; without it all that is left
+    #[arg(long, value_name = "AMOUNT")]
+    pub amount: Option<String>,
+    /// What stands in the way; the limit of a term lifts a manual block and never a legal one
+    #[arg(long, value_enum)]
+    pub kind: BlockBy,
+    #[command(flatten)]
+    pub by: ByArgs,
+}
+
+/// Kinds of blocks that people put up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BlockBy {
+    Manual,
+    Legal,
+}
+
+#[derive(Debug, Args)]
+pub struct UnblockArgs {
+    /// The merchant whose order it is
+    #[arg(long, value_name = "ID")]
+    pub merchant: String,
+    /// The order
+    #[arg(long, value_name = "ID")]
+    pub order: String,
+    /// The block, as `explain` names it
+    #[arg(long, value_name = "TEXT")]
+    pub reference: String,
+    #[command(flatten)]
+    pub by: ByArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ReleaseArgs {
+    /// The merchant whose hold it is
+    #[arg(long, value_name = "ID")]
+    pub merchant: String,
+    /// The hold
+    #[arg(long, value_name = "UUID")]
+    pub hold: uuid::Uuid,
+    /// Only this much, in the hold's currency; without it all that is not blocked
+    #[arg(long, value_name = "AMOUNT")]
+    pub amount: Option<String>,
+    #[command(flatten)]
+    pub by: ByArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ExtendArgs {
+    /// The merchant whose hold it is
+    #[arg(long, value_name = "ID")]
+    pub merchant: String,
+    /// The hold
+    #[arg(long, value_name = "UUID")]
+    pub hold: uuid::Uuid,
+    /// Nothing goes before this: 2026-12-24T00:00:00+08:00
+    #[arg(long, value_name = "INSTANT")]
+    pub until: String,
+    #[command(flatten)]
+    pub by: ByArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ApproveArgs {
+    /// The operation, as `proposals` names it
+    #[arg(value_name = "ID")]
+    pub operation: uuid::Uuid,
+    /// Who approves; another person than the one who asked
+    #[arg(long, value_name = "NAME")]
+    pub actor: String,
 }

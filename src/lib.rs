@@ -24,6 +24,7 @@ pub mod http;
 pub mod ingest;
 pub mod kafka;
 pub mod message;
+pub mod operator;
 pub mod planted;
 pub mod preflight;
 pub mod publish;

@@ -41,8 +41,11 @@ pub(super) async fn run(config: &Config, args: &ExplainArgs) -> anyhow::Result<(
         }
         None => BTreeMap::new(),
     };
+    let pauses = store.pauses().await?;
+    let currency = order.sale.as_ref().map(|noted| noted.value.currency);
+    let pause = currency.and_then(|currency| pauses.over(&order.merchant, currency));
     let circumstances = Circumstances {
-        paused: None,
+        paused: pause.map(ToString::to_string),
         behind: passage.gate.behind.clone(),
         calendars: store.calendars().await?,
         due,

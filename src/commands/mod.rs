@@ -21,6 +21,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config, ConfigErrors};
 use crate::demo;
 use crate::kafka::{Admin, TopicSpec};
+use crate::operator::commands as operator;
 use crate::preflight;
 use crate::service::{self, Controls, Service};
 use crate::store::Store;
@@ -47,6 +48,15 @@ pub async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Topics(args) => topics(&configured()?, &args).await,
         Command::Check => check(&configured()?).await,
         Command::Explain(args) => explain::run(&configured()?, &args).await,
+        Command::Pause(args) => operator::pause(configured()?, &args).await,
+        Command::Resume(args) => operator::resume(configured()?, &args).await,
+        Command::Pauses => operator::pauses(&configured()?).await,
+        Command::Block(args) => operator::block(configured()?, &args).await,
+        Command::Unblock(args) => operator::unblock(configured()?, &args).await,
+        Command::Release(args) => operator::release(configured()?, &args).await,
+        Command::Extend(args) => operator::extend(configured()?, &args).await,
+        Command::Approve(args) => operator::approve(configured()?, &args).await,
+        Command::Proposals => operator::proposals(&configured()?).await,
         Command::Bench(args) => bench::run(configured()?, &args).await,
         Command::Audit => audit(&configured()?).await,
         Command::Export(args) => export::run(&configured()?, args).await,

@@ -11,6 +11,8 @@ use crate::kafka::settings::{check_property, is_property};
 
 /// Under which librdkafka's properties stand in the file.
 const PROPERTIES: &str = "kafka.properties.";
+/// Variables for one of them each; what follows is its name with dots as underscores.
+const VARIABLES: &str = "HOLDBACK_KAFKA_PROPERTY_";
 
 impl Kafka {
     pub(super) fn read(reader: &mut Reader, name: &str) -> Self {
@@ -18,7 +20,8 @@ impl Kafka {
         let group = reader.text("kafka.group", name);
         let insecure_dev = reader.flag("kafka.insecure_dev", false);
         let mut properties = BTreeMap::new();
-        for (property, setting) in reader.below(PROPERTIES) {
+        let name_of = |rest: &str| rest.to_ascii_lowercase().replace('_', ".");
+        for (property, setting) in reader.below(PROPERTIES, VARIABLES, name_of) {
             match property_of(&property, &setting, insecure_dev) {
                 Ok((property, value)) => {
                     properties.insert(property, value);

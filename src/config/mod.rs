@@ -14,6 +14,7 @@ use std::net::SocketAddr;
 
 use secrecy::SecretString;
 
+use crate::rules::money::{Amount, Currency};
 use crate::rules::time::Instant;
 
 /// Everything that can be set. The documentation of each field gives its unit and default; a field
@@ -28,6 +29,7 @@ pub struct Config {
     pub topics: Topics,
     pub ingest: Ingest,
     pub release: Release,
+    pub approval: Approval,
     pub publish: Publish,
     pub parked: Parked,
     pub refund: Refund,
@@ -168,6 +170,14 @@ pub struct Release {
 pub enum ReleaseMode {
     Live,
     Shadow,
+}
+
+/// `[approval]`
+#[derive(Debug, Clone)]
+pub struct Approval {
+    /// Per currency, the most that one person may let go by an early release or by clearing a block;
+    /// more needs a second person. `EUR = "1000.00"`. Default: none, one person may let go of all.
+    pub above: BTreeMap<Currency, Amount>,
 }
 
 /// `[publish]`

@@ -9,9 +9,10 @@ use tracing_subscriber::EnvFilter;
 
 use super::source::Reader;
 use super::{
-    Config, ConfigErrors, Database, Http, Ingest, IngestStart, Kafka, Log, LogFormat, OnUnreadable,
-    Parked, Publish, Refund, Release, ReleaseMode, Shutdown, Topics,
+    Approval, Config, ConfigErrors, Database, Http, Ingest, IngestStart, Kafka, Log, LogFormat,
+    OnUnreadable, Parked, Publish, Refund, Release, ReleaseMode, Shutdown, Topics,
 };
+use crate::rules::money::{Amount, Currency};
 use crate::rules::time::Instant;
 
 impl Config {
@@ -35,6 +36,7 @@ impl Config {
             topics: Topics::read(&mut reader),
             ingest: Ingest::read(&mut reader),
             release: Release::read(&mut reader),
+            approval: Approval::read(&mut reader),
             publish: Publish {
                 batch_max: reader.whole("publish.batch_max", 2_000, 1..=50_000),
             },
@@ -149,6 +151,27 @@ impl Release {
                 &[("live", ReleaseMode::Live), ("shadow", ReleaseMode::Shadow)],
             ),
         }
+    }
+}
+
+impl Approval {
+    /// One key per currency: `approval.above.EUR`, `HOLDBACK_APPROVAL_ABOVE_EUR`.
+    fn read(reader: &mut Reader) -> Self {
+        let variables = "HOLDBACK_APPROVAL_ABOVE_";
+        let mut above = BTreeMap::new();
+        for (code, setting) in reader.below("approval.above.", variables, str::to_owned) {
+            let currency = Currency::from_code(&code);
+            let given = setting.value.expose_secret();
+            let amount = currency.and_then(|it| Amount::parse(given, it).ok());
+            match currency.zip(amount) {
+                Some((currency, amount)) => drop(above.insert(currency, amount)),
+                None => reader.complain(format!(
+                    "{} is {given:?}, expected an amount, by a currency",
+                    setting.origin
+                )),
+            }
+        }
+        Self { above }
     }
 }
 

@@ -10,9 +10,6 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::ConfigErrors;
 
-/// Variables for one librdkafka property each; what follows is its name with dots as underscores.
-const PROPERTY_VARIABLE: &str = "HOLDBACK_KAFKA_PROPERTY_";
-
 /// One value as it was given. Any value may be a secret.
 #[derive(Clone)]
 pub(super) struct Setting {
@@ -86,8 +83,14 @@ impl Reader {
         })
     }
 
-    /// Every setting whose key begins so, by the rest of the key; the environment wins.
-    pub(super) fn below(&mut self, prefix: &str) -> BTreeMap<String, Setting> {
+    /// Every setting whose key begins so, by the rest of the key; the environment wins. `name` makes
+    /// that rest out of what follows in a variable's name.
+    pub(super) fn below(
+        &mut self,
+        prefix: &str,
+        variables: &str,
+        name_of: impl Fn(&str) -> String,
+    ) -> BTreeMap<String, Setting> {
         let mut found = BTreeMap::new();
         self.file.retain(|key, value| {
             let Some(rest) = key.strip_prefix(prefix) else {
@@ -104,13 +107,12 @@ impl Reader {
             false
         });
         self.variables.retain(|name, value| {
-            let Some(rest) = name.strip_prefix(PROPERTY_VARIABLE) else {
+            let Some(rest) = name.strip_prefix(variables) else {
                 return true;
             };
             let origin = Origin::Variable(name.clone());
-            let property = rest.to_ascii_lowercase().replace('_', ".");
             found.insert(
-                property,
+                name_of(rest),
                 Setting {
                     value: value.clone(),
                     origin,

@@ -225,6 +225,8 @@ impl Work<'_> {
                 reference: stranger(&other),
                 kind: BlockKind::Review,
                 reason: "a fact names this order under another merchant".to_owned(),
+                hold: None,
+                amount: None,
                 opened_at: tx.now,
                 cleared_at: None,
             };

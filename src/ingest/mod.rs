@@ -26,9 +26,9 @@ use crate::message::Record;
 use crate::message::incoming::Limits;
 use crate::rules::order::Order;
 use crate::store::agreements::Catalogue;
-use crate::store::cases::{OrderKey, SourceTopic};
+use crate::store::cases::{Cases, OrderKey, SourceTopic};
 use crate::store::positions::Advance;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, Tx};
 use crate::telemetry::{self, Outcome};
 
 pub use batch::Batch;
@@ -249,15 +249,23 @@ fn steps(records: &[Record], expected: &Positions) -> Vec<Advance> {
 /// When the database fails.
 pub async fn look_up(store: &Store, rules: &Rules, key: OrderKey) -> Result<Order, StoreError> {
     let mut tx = store.begin().await?;
-    let reparse = fold::reparse_with(rules);
-    let mut cases = tx
-        .load_orders(
-            std::slice::from_ref(&key),
-            &mut Catalogue::default(),
-            &reparse,
-        )
-        .await?;
+    let mut cases = load(&mut tx, &mut Catalogue::default(), rules, &key).await?;
     tx.rollback().await?;
     let case = cases.remove(&key);
     Ok(case.map_or_else(|| Order::stub(key.0, key.1), |case| case.order))
+}
+
+/// Locks one order and loads everything known about it.
+///
+/// # Errors
+/// When the database fails.
+pub async fn load(
+    tx: &mut Tx,
+    catalogue: &mut Catalogue,
+    rules: &Rules,
+    key: &OrderKey,
+) -> Result<Cases, StoreError> {
+    let reparse = fold::reparse_with(rules);
+    tx.load_orders(std::slice::from_ref(key), catalogue, &reparse)
+        .await
 }

@@ -60,6 +60,8 @@ impl Work<'_> {
             reference: place.to_owned(),
             kind: BlockKind::Review,
             reason: format!("a message about this order was refused: {reason}"),
+            hold: None,
+            amount: None,
             opened_at: Instant::new(jiff::Timestamp::UNIX_EPOCH),
             cleared_at: None,
         };

@@ -100,6 +100,7 @@ impl Release {
             (tx.now, horizon)
         };
         let batch_max = i64::from(self.config.release.batch_max);
+        let pauses = tx.hold_pauses().await?;
         tx.open_catalogue(&mut self.catalogue, &[], false).await?;
         let (claimed, holds) = tx
             .claim_due(horizon, batch_max, &mut self.catalogue)
@@ -116,6 +117,13 @@ impl Release {
                 gate: Some(horizon),
                 not_before: self.not_before,
             };
+            let (paused, holds): (Vec<DueHold>, Vec<DueHold>) =
+                holds.into_iter().partition(|due| {
+                    pauses
+                        .over(&due.claim.merchant, due.claim.currency)
+                        .is_some()
+                });
+            keep(&mut tx, &paused).await?;
             let releases = self.release(&mut tx, holds, clock).await?;
             Step {
                 claimed,
@@ -236,6 +244,15 @@ fn hint(due: &DueHold, due_at: Instant) -> Hint {
         term_no: due.claim.hold.term_no,
         currency: due.claim.currency,
     }
+}
+
+/// Keeps holds that are paused from being looked at until the pause ends; they go by their own dates
+/// then.
+async fn keep(tx: &mut Tx, paused: &[DueHold]) -> Result<(), StoreError> {
+    let wake_at = |due: &DueHold| release::wake_at(&due.claim.hold).unwrap_or(tx.now);
+    let left = paused.iter().filter(|due| !due.claim.hold.left.is_zero());
+    let hints: Vec<Hint> = left.map(|due| hint(due, wake_at(due))).collect();
+    tx.hint_paused(&hints).await
 }
 
 /// How far a gate lets releases pass at `now` (contract, section 6, "The freshness gate").

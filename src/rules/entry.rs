@@ -221,6 +221,7 @@ pub enum RescheduleReason {
     Unblocked,
     Calendar,
     SettlementMinimum,
+    Extended,
 }
 
 /// A block came, or an existing one now keeps more of the hold.

@@ -26,7 +26,7 @@ pub struct Hold {
     pub reversed: Amount,
     /// The part of `left` that may not go now; at most `left`.
     pub blocked: Amount,
-    /// A legal, review or bad-message block lies on the whole hold: not even the limit releases it.
+    /// A legal, review or bad-message block lies on it or on a part: the limit releases nothing.
     pub barred: bool,
     /// The term's anchor, once known. Unknown: the hold is pending.
     pub anchor_at: Option<Instant>,
@@ -168,6 +168,23 @@ impl Hold {
         self.released = within(self.released, amount);
         self.releases = self.releases.saturating_add(1);
         self.shrink();
+    }
+
+    /// Takes free money out of the parts in turn, at most what is free.
+    pub(super) fn release_free(&mut self, amount: Amount) {
+        let mut rest = amount;
+        let mut staying = Vec::new();
+        for part in self.parts() {
+            let taken = rest.min(less(part.amount, part.blocked));
+            rest = less(rest, taken);
+            staying.extend(part.dates.map(|dates| (less(part.amount, taken), dates)));
+        }
+        self.left = less(self.left, amount);
+        self.released = within(self.released, amount);
+        self.releases = self.releases.saturating_add(1);
+        if self.dates.is_some() {
+            self.arrange(staying);
+        }
     }
 
     /// Moves what a block had kept to its clearing, if that is later than its own date: a part

@@ -7,6 +7,7 @@
 
 pub mod agreement;
 pub mod balance;
+pub mod by_hand;
 pub mod calendar;
 pub mod decide;
 pub mod entry;
@@ -17,6 +18,7 @@ pub mod hold;
 pub mod ids;
 pub mod money;
 pub mod order;
+pub mod pause;
 pub mod payout;
 pub mod release;
 pub mod settlement;

@@ -3,12 +3,14 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::agreement::Agreement;
 use super::fact::{
     Completed, ContentHash, DisputeKind, DisputeOutcome, FactKey, OrderEvent, OrderFact,
 };
 use super::hold::Hold;
-use super::ids::{DisputeId, MerchantId, OrderId, ReceivableId, RefundId};
+use super::ids::{DisputeId, HoldId, MerchantId, OrderId, ReceivableId, RefundId};
 use super::money::{Amount, Currency, MoneyError, less};
 use super::time::Instant;
 
@@ -102,12 +104,17 @@ pub struct Block {
     pub reference: String,
     pub kind: BlockKind,
     pub reason: String,
+    /// The hold that it lies on; `None`: all of the order's.
+    pub hold: Option<HoldId>,
+    /// How much it keeps; `None`: all.
+    pub amount: Option<Amount>,
     pub opened_at: Instant,
     pub cleared_at: Option<Instant>,
 }
 
 /// Why a person or the platform keeps a hold back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum BlockKind {
     Review = 1,
@@ -262,23 +269,27 @@ impl Order {
         }
     }
 
-    /// What is blocked of each hold: all, or as much as the partial blocks add up to, lying where
-    /// a refund would take: first term first.
+    /// What is blocked of each hold: all, or as much as the partial blocks add up to. What lies on
+    /// one hold stays there, the rest lies where a refund would take: first term first.
     pub(super) fn blocked(&self, sale: &Completed) -> Vec<Amount> {
-        let whole = self.blocks.iter().any(|block| block.cleared_at.is_none());
-        let partial: Option<Vec<Amount>> = self
-            .disputes
-            .iter()
+        let open = || self.blocks.iter().filter(|it| it.cleared_at.is_none());
+        let disputes = self.disputes.iter();
+        let partial: Option<Vec<Amount>> = disputes
             .map(|dispute| self.blocked_by(dispute, sale))
+            .chain(open().filter(|it| it.hold.is_none()).map(|it| it.amount))
             .collect();
-        let Some(partial) = partial.filter(|_| !whole) else {
+        let Some(partial) = partial else {
             return self.holds.iter().map(|hold| hold.left).collect();
         };
         let mut partial = partial.into_iter();
-        let mut rest = Amount::zero(sale.currency);
+        let nothing = Amount::zero(sale.currency);
+        let mut rest = nothing;
         let mut blocked = Vec::with_capacity(self.holds.len());
         for hold in &self.holds {
             let mut room = hold.left;
+            for block in open().filter(|it| it.hold == Some(hold.id)) {
+                room = block.amount.map_or(nothing, |amount| less(room, amount));
+            }
             loop {
                 let taken = rest.min(room);
                 (rest, room) = (less(rest, taken), less(room, taken));
@@ -303,15 +314,26 @@ impl Order {
         })
     }
 
-    /// When the last block of the whole order was cleared.
+    /// When the last block of all of this hold was cleared.
     #[must_use]
-    pub fn whole_cleared_at(&self) -> Option<Instant> {
-        let blocks = self.blocks.iter().filter_map(|block| block.cleared_at);
+    pub fn whole_cleared_at(&self, hold: HoldId) -> Option<Instant> {
+        let blocks = self.blocks.iter();
+        let blocks = blocks
+            .filter(|block| block.amount.is_none() && block.lies_on(hold))
+            .filter_map(|block| block.cleared_at);
         let disputes = self
             .disputes
             .iter()
             .filter(|dispute| dispute.amount.is_none());
         blocks.chain(disputes.filter_map(Dispute::cleared_at)).max()
+    }
+}
+
+impl Block {
+    /// Whether it keeps this hold, or may keep a part of it.
+    #[must_use]
+    pub fn lies_on(&self, hold: HoldId) -> bool {
+        self.hold.is_none_or(|own| own == hold)
     }
 }
 

@@ -113,20 +113,18 @@ pub fn judge(claim: &Claim, clock: Clock) -> Judgement {
     let open = |at: Instant| clock.gate.is_some_and(|gate| at <= gate);
     let started = |at: Instant| at >= clock.not_before;
     let mut portions: Vec<Portion> = Vec::new();
-    if !hold.barred {
-        for (amount, dates) in free_parts(hold) {
-            let at = dates.release_at;
-            if !(passed(at) && open(at) && started(at)) {
-                continue;
-            }
-            match portions.iter_mut().find(|it| it.release_at() == Some(at)) {
-                Some(portion) => portion.amount = portion.amount.plus(amount).unwrap_or(amount),
-                None => portions.push(Portion {
-                    amount,
-                    reason: ReleaseReason::Due,
-                    dates: Some(dates),
-                }),
-            }
+    for (amount, dates) in free_parts(hold) {
+        let at = dates.release_at;
+        if !(passed(at) && open(at) && started(at)) {
+            continue;
+        }
+        match portions.iter_mut().find(|it| it.release_at() == Some(at)) {
+            Some(portion) => portion.amount = portion.amount.plus(amount).unwrap_or(amount),
+            None => portions.push(Portion {
+                amount,
+                reason: ReleaseReason::Due,
+                dates: Some(dates),
+            }),
         }
     }
     let due = portions.iter().map(|portion| portion.amount);
@@ -326,7 +324,7 @@ pub fn wake_at(hold: &Hold) -> Option<Instant> {
         .limit_alerted_at
         .and_then(|at| at.plus_hours(DAY_HOURS));
     let limit_at = hold.limit_at.max(alerted);
-    due.filter(|_| !hold.barred).chain(limit_at).min()
+    due.chain(limit_at).min()
 }
 
 impl Claim {
@@ -336,7 +334,7 @@ impl Claim {
         self.agreement.terms.get(usize::from(self.hold.term_no))
     }
 
-    fn say(&self, event: Event, transfer: Option<Transfer>, cause: String) -> Entry {
+    pub(super) fn say(&self, event: Event, transfer: Option<Transfer>, cause: String) -> Entry {
         Entry {
             event,
             order: Some(self.order.clone()),
@@ -358,6 +356,9 @@ impl Portion {
     }
 
     fn take(&self, hold: &mut Hold) {
-        hold.release(self.amount, self.release_at());
+        match self.reason {
+            ReleaseReason::Early => hold.release_free(self.amount),
+            _ => hold.release(self.amount, self.release_at()),
+        }
     }
 }

@@ -171,7 +171,7 @@ impl Tx {
                      WHERE due_at <= $2 AND merchant_id = ANY($1)) d
                  ON h.merchant_id = d.merchant_id AND h.order_id = d.order_id
                 AND h.term_no = d.term_no
-               WHERE h.release_at <= $2 AND NOT h.barred
+               WHERE h.release_at <= $2
                GROUP BY h.merchant_id, h.currency, h.settlement_on"#,
             column(merchants, |merchant| merchant.as_str().to_owned()) as _,
             horizon as _,

@@ -157,9 +157,9 @@ impl Tx {
         }
         sqlx::query!(
             "INSERT INTO blocks (merchant_id, order_id, reference, kind, reason, opened_at,
-                 cleared_at)
+                 cleared_at, hold_id, amount)
              SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::smallint[], $5::text[],
-                 $6::timestamptz[], $7::timestamptz[])
+                 $6::timestamptz[], $7::timestamptz[], $8::uuid[], $9::numeric[])
              ON CONFLICT (merchant_id, order_id, reference) DO UPDATE SET
                  cleared_at = excluded.cleared_at",
             column(rows, Part::merchant) as _,
@@ -169,6 +169,8 @@ impl Tx {
             column(rows, |r| r.value.reason.clone()) as _,
             column(rows, |r| r.value.opened_at) as _,
             column(rows, |r| r.value.cleared_at) as _,
+            column(rows, |r| r.value.hold.map(|hold| hold.0)) as _,
+            column(rows, |r| r.value.amount.map(|amount| amount.decimal())) as _,
         )
         .execute(&mut *self.inner)
         .await

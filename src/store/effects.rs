@@ -5,7 +5,7 @@ use super::numbers::{cause_kind, number_block, number_kind, number_outcome};
 use super::orders::{Found, find};
 use super::types::{amount, content, currency, unreadable};
 use super::{StoreError, Tx, failed};
-use crate::rules::ids::{DisputeId, ReceivableId, RefundId};
+use crate::rules::ids::{DisputeId, HoldId, ReceivableId, RefundId};
 use crate::rules::money::Currency;
 use crate::rules::order::{Block, Closing, Dispute, Noted, Order, Receivable, Refund};
 use crate::rules::time::Instant;
@@ -113,7 +113,7 @@ impl Tx {
         found: &Found,
     ) -> Result<(), StoreError> {
         let rows = sqlx::query!(
-            r#"SELECT b.merchant_id, b.order_id, b.reference, b.kind, b.reason,
+            r#"SELECT b.merchant_id, b.order_id, b.reference, b.kind, b.reason, b.hold_id, b.amount,
                       b.opened_at AS "opened_at: Instant", b.cleared_at AS "cleared_at: Instant"
                FROM blocks b
                JOIN unnest($1::text[], $2::text[]) AS k (merchant_id, order_id)
@@ -127,10 +127,14 @@ impl Tx {
         .map_err(failed("read blocks"))?;
         for row in rows {
             let order = &mut find(cases, &row.merchant_id, &row.order_id)?.order;
+            let partly = row.amount.map(|value| amount(value, sale_currency(order)?));
+            let partly = partly.transpose()?;
             order.blocks.push(Block {
                 reference: row.reference,
                 kind: number_block(row.kind)?,
                 reason: row.reason,
+                hold: row.hold_id.map(HoldId),
+                amount: partly,
                 opened_at: row.opened_at,
                 cleared_at: row.cleared_at,
             });

@@ -18,6 +18,8 @@ pub struct HistoryLine {
     pub amount: Option<rust_decimal::Decimal>,
     /// The message that caused it: input topic, partition, offset.
     pub source: Option<(SourceTopic, i32, i64)>,
+    /// The person who caused it, and why.
+    pub person: Option<(String, String)>,
     pub published: bool,
 }
 
@@ -29,6 +31,9 @@ impl fmt::Display for HistoryLine {
         }
         if let Some((topic, partition, offset)) = self.source {
             write!(f, "  by {}/{partition}/{offset}", topic.name())?;
+        }
+        if let Some((actor, reason)) = &self.person {
+            write!(f, "  by {actor}: {reason}")?;
         }
         write!(f, "  (sequence {}", self.sequence)?;
         f.write_str(if self.published {
@@ -53,8 +58,10 @@ impl Store {
         let rows = sqlx::query!(
             r#"SELECT j.sequence, j.occurred_at AS "occurred_at: Instant", j.event, j.currency,
                       j.amount, j.source_topic, j.source_partition, j.source_offset,
-                      j.sequence <= m.published_sequence AS "published!"
+                      j.sequence <= m.published_sequence AS "published!",
+                      o.actor AS "actor?", o.reason AS "reason?"
                FROM journal j JOIN merchants m ON m.merchant_id = j.merchant_id
+               LEFT JOIN operations o ON o.operation_id = j.operation_id
                WHERE j.merchant_id = $1 AND j.order_id = $2 ORDER BY j.sequence"#,
             merchant.as_str(),
             order.as_str(),
@@ -78,6 +85,7 @@ impl Store {
                     currency: row.currency,
                     amount: row.amount,
                     source: source.map(|s| (s.topic, s.partition, s.offset)),
+                    person: row.actor.zip(row.reason),
                     published: row.published,
                 })
             })

@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use uuid::Uuid;
+
 use super::cases::Source;
 use super::types::column;
 use super::{StoreError, Tx, failed};
@@ -18,6 +20,8 @@ use crate::rules::ids::MerchantId;
 pub struct Line {
     pub entry: Entry,
     pub source: Option<Source>,
+    /// The person's act that caused it, if one did.
+    pub operation: Option<Uuid>,
 }
 
 /// The lines of one transaction, per merchant in the order in which they were decided.
@@ -40,6 +44,26 @@ impl Lines {
         entries: impl IntoIterator<Item = Entry>,
         source: Option<Source>,
     ) {
+        self.push(merchant, entries, source, None);
+    }
+
+    /// Adds what a person's act caused.
+    pub fn add_by(
+        &mut self,
+        merchant: &MerchantId,
+        entries: impl IntoIterator<Item = Entry>,
+        operation: Uuid,
+    ) {
+        self.push(merchant, entries, None, Some(operation));
+    }
+
+    fn push(
+        &mut self,
+        merchant: &MerchantId,
+        entries: impl IntoIterator<Item = Entry>,
+        source: Option<Source>,
+        operation: Option<Uuid>,
+    ) {
         let mut entries = entries.into_iter().peekable();
         if entries.peek().is_none() {
             return;
@@ -47,7 +71,11 @@ impl Lines {
         self.0
             .entry(merchant.clone())
             .or_default()
-            .extend(entries.map(|entry| Line { entry, source }));
+            .extend(entries.map(|entry| Line {
+                entry,
+                source,
+                operation,
+            }));
     }
 
     /// How many lines there are.
@@ -158,17 +186,17 @@ impl Tx {
         sqlx::query!(
             "INSERT INTO journal (merchant_id, sequence, previous, event, event_id, occurred_at,
                  order_id, hold_id, currency, debit, credit, amount, subject, data,
-                 source_topic, source_partition, source_offset, traceparent)
+                 source_topic, source_partition, source_offset, traceparent, operation_id)
              SELECT merchant_id, sequence, previous, event, event_id, $18, order_id, hold_id,
                  currency, debit, credit, amount, subject, data, source_topic, source_partition,
-                 source_offset, traceparent
+                 source_offset, traceparent, operation_id
              FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::smallint[], $5::uuid[],
                  $6::text[], $7::uuid[], $8::text[], $9::smallint[], $10::smallint[],
                  $11::numeric[], $12::text[], $13::text[], $14::smallint[], $15::integer[],
-                 $16::bigint[], $17::text[])
+                 $16::bigint[], $17::text[], $19::uuid[])
                AS u (merchant_id, sequence, previous, event, event_id, order_id, hold_id, currency,
                  debit, credit, amount, subject, data, source_topic, source_partition,
-                 source_offset, traceparent)",
+                 source_offset, traceparent, operation_id)",
             column(rows, |r| r.merchant.as_str().to_owned()) as _,
             column(rows, |r| r.sequence) as _,
             column(rows, |r| r.previous) as _,
@@ -192,6 +220,7 @@ impl Tx {
             column(rows, |r| r.line.source.map(|s| s.offset)) as _,
             column(rows, |r| r.line.entry.traceparent.clone()) as _,
             self.now as _,
+            column(rows, |r| r.line.operation) as _,
         )
         .execute(&mut *self.inner)
         .await

@@ -2,7 +2,7 @@
 //! checked against the schema when it is compiled.
 //!
 //! A transaction is never cancelled half-way: nobody wraps these futures in a timeout or a select.
-//! Rows are locked in one order everywhere: positions, catalogue, orders, holds, merchants,
+//! Rows are locked in one order everywhere: positions, pauses, catalogue, orders, holds, merchants,
 //! settlements; inside a table by key.
 
 pub mod agreements;
@@ -23,9 +23,11 @@ mod hold_rows;
 mod hold_writes;
 pub mod journal;
 mod numbers;
+pub mod operations;
 pub mod orders;
 pub mod overview;
 pub mod parked;
+pub mod pauses;
 pub mod payouts;
 pub mod positions;
 pub mod publication;

@@ -67,7 +67,7 @@ impl Store {
                       h.released AS "released!", coalesce(p.paid, 0) AS "paid!",
                       coalesce(r.refunded, 0) AS "refunded!", coalesce(o.owed, 0) AS "owed!"
                FROM (SELECT currency, sum(left_now) AS held, sum(released) AS released,
-                            sum(CASE WHEN barred THEN left_now ELSE blocked END) AS blocked
+                            sum(blocked) AS blocked
                      FROM holds GROUP BY currency) h
                LEFT JOIN (SELECT currency, sum(amount) AS paid FROM payouts WHERE state = 2
                           GROUP BY currency) p USING (currency)
@@ -109,7 +109,7 @@ impl Store {
                       greatest((release_at AT TIME ZONE 'UTC')::date
                                - ($1::timestamptz AT TIME ZONE 'UTC')::date, 0) AS "day!"
                FROM holds
-               WHERE left_now > blocked AND NOT barred AND release_at IS NOT NULL
+               WHERE left_now > blocked AND release_at IS NOT NULL
                  AND release_at < $1::timestamptz + make_interval(days => $2)
                GROUP BY 1, 3"#,
             now as _,

@@ -161,6 +161,8 @@ impl Tx {
                    WHERE s.releases > 0 AND s.settled_at <= $1
                      AND NOT EXISTS (SELECT FROM due d WHERE d.due_at <= s.settled_at
                          AND d.merchant_id = s.merchant_id AND d.currency = s.currency)
+                     AND NOT EXISTS (SELECT FROM paused_due d WHERE d.due_at <= s.settled_at
+                         AND d.merchant_id = s.merchant_id AND d.currency = s.currency)
                    ORDER BY s.merchant_id COLLATE "C", s.currency, s.settlement_on
                    LIMIT $2 FOR UPDATE SKIP LOCKED)
                UPDATE settlements s SET part = s.part + 1, releases = 0, gross = 0, recovered = 0,

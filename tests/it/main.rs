@@ -8,6 +8,7 @@ mod bookkeeping;
 mod clients;
 mod gate;
 mod harness;
+mod operators;
 mod payouts;
 mod processes;
 mod releases;

@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use holdback::rules::agreement::Agreement;
+use holdback::rules::by_hand::Cannot;
 use holdback::rules::calendar::Calendars;
 use holdback::rules::decide::{self, Outcome, Refusal, World};
 use holdback::rules::entry::{Account, Entry};
@@ -14,11 +15,13 @@ use holdback::rules::fact::{
 };
 use holdback::rules::ids::{DisputeId, EventId, MerchantId, OrderId, RefundId};
 use holdback::rules::money::{Amount, Currency};
-use holdback::rules::order::{Block, BlockKind, Order};
+use holdback::rules::order::Order;
+use holdback::rules::pause::Pauses;
 use holdback::rules::release::{self, Claim, Clock, Judgement, SettlementPart};
 use holdback::rules::time::Instant;
 use rust_decimal::Decimal;
 
+use super::by_hand;
 use super::setup::{self, ZONE, instant, read, word};
 
 /// Everything that a scenario has brought about so far.
@@ -33,6 +36,8 @@ pub struct Ledger {
     /// What the last line brought.
     pub step: Vec<Entry>,
     pub outcome: Option<Result<Outcome, Refusal>>,
+    /// Why what a person asked for can't be done.
+    pub cannot: Option<Cannot>,
     pub judged: BTreeMap<(String, String), Judgement>,
     now: Option<Instant>,
     event_ids: HashSet<EventId>,
@@ -116,21 +121,14 @@ impl Ledger {
             calendars: &self.calendars,
             now: self.now.unwrap_or(at),
         };
-        let result = if let Some(what) = blocking(words) {
+        let zone = self.zone();
+        self.cannot = None;
+        let result = if let Some(done) = by_hand::act(&mut order, words, at, &zone, world) {
             let mut outcome = blank();
-            outcome.entries = match what {
-                Ok((reference, kind)) => {
-                    let block = Block {
-                        reference,
-                        kind,
-                        reason: "because".to_owned(),
-                        opened_at: at,
-                        cleared_at: None,
-                    };
-                    decide::block(&mut order, block, world)
-                }
-                Err(reference) => decide::unblock(&mut order, &reference, at, world),
-            };
+            match done? {
+                Ok(entries) => outcome.entries = entries,
+                Err(cannot) => self.cannot = Some(cannot),
+            }
             Ok(outcome)
         } else {
             let what = fact(at, words)?;
@@ -154,7 +152,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// `clock 05-09 [gate 05-08 | gate closed] [start 05-01] [carry]`: releases what may go.
+    /// `clock 05-09 [gate 05-08 | gate closed] [start 05-01] [paused CNY] [carry]`: releases what may go.
     fn clock(&mut self, at: &str, mut rest: &[&str]) -> Result<(), String> {
         let zone = self.zone();
         let now = instant(at, &zone, "00:00")?;
@@ -165,6 +163,7 @@ impl Ledger {
             not_before: instant("2020-01-01", &zone, "00:00")?,
         };
         let mut carry = false;
+        let mut pauses = Pauses::default();
         loop {
             rest = match rest {
                 [] => break,
@@ -180,6 +179,10 @@ impl Ledger {
                     clock.not_before = instant(at, &zone, "00:00")?;
                     after
                 }
+                ["paused", what, after @ ..] => {
+                    pauses = setup::paused(what, now)?;
+                    after
+                }
                 ["carry", after @ ..] => {
                     carry = true;
                     after
@@ -193,6 +196,9 @@ impl Ledger {
             let (Some(agreement), Some(sale)) = (&order.agreement, &order.sale) else {
                 continue;
             };
+            if pauses.over(&order.merchant, sale.value.currency).is_some() {
+                continue;
+            }
             for hold in &mut order.holds {
                 let mut claim = Claim {
                     merchant: order.merchant.clone(),
@@ -272,22 +278,6 @@ fn blank() -> Outcome {
         unparked: Vec::new(),
         refused: Vec::new(),
         alarms: Vec::new(),
-    }
-}
-
-/// `blocked O1 REF legal` or `unblocked O1 REF`.
-fn blocking(words: &[&str]) -> Option<Result<(String, BlockKind), String>> {
-    match words {
-        ["blocked", _, reference, kind] => {
-            let kind = match *kind {
-                "legal" => BlockKind::Legal,
-                "review" => BlockKind::Review,
-                _ => BlockKind::Manual,
-            };
-            Some(Ok(((*reference).to_owned(), kind)))
-        }
-        ["unblocked", _, reference] => Some(Err((*reference).to_owned())),
-        _ => None,
     }
 }
 

@@ -199,6 +199,10 @@ fn single(ledger: &Ledger, hold: Option<&Hold>, words: &[&str]) -> Result<(), St
             let actual = order.map(|it| agreement_of(it)).unwrap_or_default();
             holds_true(actual == *agreement, &actual)
         }
+        ["cannot", why] => {
+            let cannot = format!("{:?}", ledger.cannot);
+            holds_true(cannot.starts_with(&format!("Some({why}")), &cannot)
+        }
         ["nothing"] => holds_true(ledger.step.is_empty(), &events(ledger)),
         ["event", name, rest @ ..] => {
             let wanted = rest

@@ -9,6 +9,7 @@ use holdback::rules::agreement::{
 use holdback::rules::calendar::Calendar;
 use holdback::rules::ids::{AgreementId, CalendarId, MerchantId, TermName};
 use holdback::rules::money::Currency;
+use holdback::rules::pause::{Pause, Pauses, Scope};
 use holdback::rules::time::Instant;
 use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
@@ -40,6 +41,22 @@ pub fn day(text: &str) -> Result<Date, String> {
         text.to_owned()
     };
     text.parse().map_err(|_| format!("`{text}` is no day"))
+}
+
+/// A pause of `all`, a currency or a merchant.
+pub fn paused(what: &str, since: Instant) -> Result<Pauses, String> {
+    let scope = match Currency::from_code(what) {
+        _ if what == "all" => Scope::All,
+        Some(currency) => Scope::Currency(currency),
+        None => Scope::Merchant(MerchantId::parse(what).map_err(|error| error.to_string())?),
+    };
+    let pause = Pause {
+        scope,
+        actor: "Ann".to_owned(),
+        reason: "because".to_owned(),
+        since,
+    };
+    Ok([pause].into_iter().collect())
 }
 
 pub fn read<T: std::str::FromStr>(text: &str) -> Result<T, String> {

@@ -21,7 +21,8 @@ impl By {
         Self {
             block: block.kind.name(),
             reference: block.reference.clone(),
-            reason: Some(block.reason.clone()),
+            // Why the law keeps it is not for everybody who reads events.
+            reason: (block.kind != BlockKind::Legal).then(|| block.reason.clone()),
         }
     }
 
@@ -116,9 +117,9 @@ pub(super) fn update(
 /// A closed dispute may turn out to have been about a part only: then its closing was no clearing
 /// of the whole. Only where the settlement stays the same, so that nothing goes earlier.
 fn narrow(step: &mut Step<'_>, terms: &Terms) {
-    let cleared_at = step.order.whole_cleared_at();
     for position in 0..step.order.holds.len() {
         let hold = &step.order.holds[position];
+        let cleared_at = step.order.whole_cleared_at(hold.id);
         let Some((old, anchor_at)) = hold.dates.zip(hold.anchor_at) else {
             continue;
         };
@@ -179,13 +180,15 @@ pub(super) fn renew(
 ) {
     let by = by.or_else(|| By::first(step.order));
     let blocked = step.order.blocked(&terms.sale);
-    let barred = step.order.blocks.iter().any(|block| {
-        block.cleared_at.is_none() && matches!(block.kind, BlockKind::Review | BlockKind::Legal)
-    });
-    let whole_cleared_at = step.order.whole_cleared_at();
     let calendars = step.world.calendars;
     let settle = |at| settlement::settle(&terms.agreement, at, calendars);
     for (position, (blocked, before)) in blocked.into_iter().zip(before).enumerate() {
+        let id = step.order.holds[position].id;
+        let barred = step.order.blocks.iter().any(|block| {
+            let strong = matches!(block.kind, BlockKind::Review | BlockKind::Legal);
+            strong && block.cleared_at.is_none() && block.lies_on(id)
+        });
+        let whole_cleared_at = step.order.whole_cleared_at(id);
         let hold = &mut step.order.holds[position];
         // As if only money had moved: what of the hold the blocks kept until now.
         let kept = less(hold.left, before.free);

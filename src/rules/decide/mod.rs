@@ -137,7 +137,7 @@ pub fn block(order: &mut Order, block: Block, world: World<'_>) -> Vec<Entry> {
     let cause = format!("block:{}", block.reference);
     let by = block::By::block(&block);
     order.blocks.push(block);
-    reblock(order, world, cause, by)
+    reblock(order, world, cause, by, None)
 }
 
 /// Clears such a block at `cleared_at`, not before its opening. Unknown or cleared: nothing.
@@ -151,13 +151,20 @@ pub fn unblock(
     let Some(block) = open.find(|it| it.reference == reference && it.cleared_at.is_none()) else {
         return Vec::new();
     };
-    block.cleared_at = Some(cleared_at.max(block.opened_at));
+    let cleared_at = cleared_at.max(block.opened_at);
+    block.cleared_at = Some(cleared_at);
     let cause = format!("unblock:{reference}");
     let by = block::By::block(block);
-    reblock(order, world, cause, by)
+    reblock(order, world, cause, by, Some(cleared_at))
 }
 
-fn reblock(order: &mut Order, world: World<'_>, cause: String, by: block::By) -> Vec<Entry> {
+fn reblock(
+    order: &mut Order,
+    world: World<'_>,
+    cause: String,
+    by: block::By,
+    cleared_at: Option<Instant>,
+) -> Vec<Entry> {
     let Some((sale, agreement)) = order.settled() else {
         return Vec::new();
     };
@@ -165,7 +172,7 @@ fn reblock(order: &mut Order, world: World<'_>, cause: String, by: block::By) ->
     let mut step = Step::new(order, world, cause, traceparent);
     let before = step.before();
     let terms = Terms { sale, agreement };
-    block::renew(&mut step, &terms, &before, Some(by), None);
+    block::renew(&mut step, &terms, &before, Some(by), cleared_at);
     step.entries
 }
 

@@ -122,7 +122,7 @@ fn anchor(step: &mut Step<'_>, terms: &Terms, hold: &mut Hold) -> bool {
     if known && anchor_at == hold.anchor_at {
         return false;
     }
-    let cleared_at = hold.cleared_at().max(step.order.whole_cleared_at());
+    let cleared_at = hold.cleared_at().max(step.order.whole_cleared_at(hold.id));
     hold.anchor_at = anchor_at;
     let from = anchor_at.unwrap_or(terms.sale.at);
     hold.limit_at = Some(settlement::limit_at(agreement, term, from));
@@ -179,7 +179,7 @@ pub(super) fn redate(step: &mut Step<'_>, terms: &Terms) {
         let mut hold = hold.clone();
         hold.calendar_version = version;
         if let Some(anchor_at) = hold.anchor_at {
-            let cleared_at = hold.cleared_at().max(step.order.whole_cleared_at());
+            let cleared_at = hold.cleared_at().max(step.order.whole_cleared_at(hold.id));
             let own = part_dates(step, terms, &hold, anchor_at, cleared_at, hold.dates);
             let tails = hold.tails.iter().map(|tail| {
                 let eligible_at = Some(tail.dates.eligible_at);

@@ -141,7 +141,9 @@ pub struct BlockExplained {
     pub block: &'static str,
     pub reference: String,
     pub reason: String,
-    /// What is contested; null: the whole order.
+    /// The hold that it lies on; null: all of the order's.
+    pub hold_id: Option<HoldId>,
+    /// What is contested or kept; null: all.
     pub amount: Option<Amount>,
     pub opened_at: Instant,
     /// The message that put it there.
@@ -257,6 +259,7 @@ fn blocks(order: &Order, circumstances: &Circumstances) -> Vec<BlockExplained> {
         block: "dispute",
         reference: dispute.id.to_string(),
         reason: dispute.kind.name().to_owned(),
+        hold_id: None,
         amount: dispute.amount,
         opened_at: dispute.opened_at,
         message: opened(dispute.id.as_str()),
@@ -268,7 +271,8 @@ fn blocks(order: &Order, circumstances: &Circumstances) -> Vec<BlockExplained> {
         block: block.kind.name(),
         reference: block.reference.clone(),
         reason: block.reason.clone(),
-        amount: None,
+        hold_id: block.hold,
+        amount: block.amount,
         opened_at: block.opened_at,
         message: opened(&block.reference),
         cleared_at: block.cleared_at,

@@ -173,6 +173,11 @@ impl Holdback {
         }
     }
 
+    /// The settings of the next start, and of commands meanwhile.
+    pub fn config(&self) -> Config {
+        config(&self.settings)
+    }
+
     /// Another setting for the next start.
     pub fn setting(&mut self, key: &str, value: &str) {
         self.settings.insert(key.to_owned(), value.to_owned());

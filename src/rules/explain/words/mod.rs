@@ -269,9 +269,13 @@ impl Lines {
         let language = self.language;
         let (id, reason, opened) = (&block.reference, &block.reason, block.opened_at);
         let kind = block_kind(block.block, language);
-        let amount = match block.amount {
-            Some(amount) => amount.to_string(),
-            None => both!(language, "the whole order", "整个订单"),
+        let amount = match (block.amount, block.hold_id) {
+            (Some(amount), None) => amount.to_string(),
+            (Some(amount), Some(hold)) => {
+                both!(language, "{amount} of hold {hold}", "冻结 {hold} 中的 {amount}")
+            }
+            (None, Some(hold)) => both!(language, "hold {hold}", "冻结 {hold}"),
+            (None, None) => both!(language, "the whole order", "整个订单"),
         };
         let put = by(block.message.as_ref(), language);
         let until = match block.cleared_at {

@@ -1,0 +1,351 @@
+//! What people do: pauses, blocks, early releases, later dates; the larger of these by two persons.
+//!
+//! Guarantees that each act is one transaction, that it is kept with its actor and reason in a table
+//! that is only appended to, and that it races with nothing: rows and the pauses' table are locked as
+//! by everybody else. What lets go of more money than `approval.above` happens only when a second
+//! person approves it, and then once.
+
+mod approval;
+pub mod commands;
+mod orders;
+mod request;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant as Moment};
+
+use uuid::Uuid;
+
+use crate::config::Config;
+use crate::ingest::{self, Rules};
+use crate::release::passage;
+use crate::rules::decide::World;
+use crate::rules::ids::{HoldId, MerchantId, OrderId};
+use crate::rules::pause::{Pause, Pauses};
+use crate::rules::time::Instant;
+use crate::store::agreements::Catalogue;
+use crate::store::journal::Lines;
+use crate::store::operations::{About, Operation};
+use crate::store::{Store, StoreError, Tx};
+
+pub use request::{By, Request};
+
+/// How often the gate is looked at again while an early release waits for it.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Carries out what people ask for.
+#[derive(Debug, Clone)]
+pub struct Operator {
+    store: Store,
+    config: Arc<Config>,
+    rules: Arc<Rules>,
+}
+
+/// What became of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The operation under which it is kept.
+    pub operation: Uuid,
+    /// It waits for a second person and nothing has happened yet.
+    pub proposed: bool,
+    /// What happened, for people.
+    pub says: String,
+}
+
+/// Why a request was not carried out; nothing has changed then.
+#[derive(Debug, thiserror::Error)]
+pub enum OperatorError {
+    /// It can't be done as things stand.
+    #[error("{0}")]
+    Refused(String),
+    /// Not everything that lay in the input when it was asked for has been applied.
+    #[error("the freshness gate is closed: {0} holds it back")]
+    Gate(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Until when an act is tried again while only the gate or a moment's trouble of the database is in
+/// its way.
+struct Patience(Moment);
+
+impl Patience {
+    /// Waits a little if it makes sense to try again after this answer.
+    async fn waits_after(&self, answer: &Result<Answer, OperatorError>) -> bool {
+        let passes = match answer {
+            Err(OperatorError::Gate(_)) => true,
+            Err(OperatorError::Store(error)) => error.passes(),
+            _ => false,
+        };
+        if !passes || Moment::now() >= self.0 {
+            return false;
+        }
+        tokio::time::sleep(PAUSE).await;
+        true
+    }
+}
+
+/// One operation under way.
+#[derive(Debug, Clone, Copy)]
+struct Act<'a> {
+    id: Uuid,
+    by: &'a By,
+    /// A second person has agreed.
+    approved: bool,
+    asked_at: Instant,
+}
+
+/// What an act came to before it is kept.
+struct Outcome {
+    about: About,
+    proposed: bool,
+    says: String,
+}
+
+impl Operator {
+    /// Over this store.
+    #[must_use]
+    pub fn new(store: Store, config: Arc<Config>) -> Self {
+        let rules = Arc::new(Rules::of(&config));
+        Self {
+            store,
+            config,
+            rules,
+        }
+    }
+
+    /// Carries out a request, or keeps it for a second person. An early release waits until all that
+    /// lay in the input when it was asked for is applied, at most `release.max_staleness_seconds`.
+    ///
+    /// # Errors
+    /// [`OperatorError::Refused`] when it can't be done as things stand.
+    pub async fn submit(&self, request: &Request, by: &By) -> Result<Answer, OperatorError> {
+        let asked_at = self.store.now().await?;
+        let patience = self.patience();
+        loop {
+            let answer = self.attempt(request, by, asked_at).await;
+            if !patience.waits_after(&answer).await {
+                return answer;
+            }
+        }
+    }
+
+    /// From now on.
+    fn patience(&self) -> Patience {
+        let seconds = self.config.release.max_staleness_seconds;
+        Patience(Moment::now() + Duration::from_secs(u64::from(seconds)))
+    }
+
+    async fn attempt(
+        &self,
+        request: &Request,
+        by: &By,
+        asked_at: Instant,
+    ) -> Result<Answer, OperatorError> {
+        let mut tx = self.store.begin().await?;
+        let act = Act {
+            id: tx.operation_id().await?,
+            by,
+            approved: false,
+            asked_at,
+        };
+        match self.carry_out(&mut tx, request, act).await {
+            Ok(outcome) => {
+                tx.commit().await?;
+                Ok(Answer {
+                    operation: act.id,
+                    proposed: outcome.proposed,
+                    says: outcome.says,
+                })
+            }
+            Err(error) => {
+                tx.rollback().await?;
+                Err(error)
+            }
+        }
+    }
+
+    async fn carry_out(
+        &self,
+        tx: &mut Tx,
+        request: &Request,
+        act: Act<'_>,
+    ) -> Result<Outcome, OperatorError> {
+        let key = |order: &OrderId, merchant: &MerchantId| (merchant.clone(), order.clone());
+        let outcome = match request {
+            Request::Pause { scope } => {
+                let pause = Pause {
+                    scope: scope.clone(),
+                    actor: act.by.actor.clone(),
+                    reason: act.by.reason.clone(),
+                    since: tx.now,
+                };
+                if !tx.begin_pause(&pause, act.id).await? {
+                    return refuse(format!("{scope} are paused already"));
+                }
+                let what_follows = "nothing is decided any more, what was decided goes out";
+                Outcome::of(request, format!("{scope} are paused: {what_follows}"))
+            }
+            Request::Resume { scope } => {
+                if !tx.end_pause(scope, act.id).await? {
+                    return refuse(format!("there is no pause of {scope}"));
+                }
+                Outcome::of(request, format!("{scope} are no longer paused by this"))
+            }
+            Request::Block {
+                merchant, order, ..
+            }
+            | Request::Unblock {
+                merchant, order, ..
+            } => {
+                let key = key(order, merchant);
+                self.on_order(tx, request, act, key, None).await?
+            }
+            Request::Extend { merchant, hold, .. } => {
+                let key = (merchant.clone(), home(tx, merchant, *hold).await?);
+                self.on_order(tx, request, act, key, None).await?
+            }
+            Request::Release { merchant, hold, .. } => {
+                let pauses = tx.hold_pauses().await?;
+                self.pass(tx, act.asked_at).await?;
+                let key = (merchant.clone(), home(tx, merchant, *hold).await?);
+                self.on_order(tx, request, act, key, Some(&pauses)).await?
+            }
+        };
+        if !act.approved {
+            let operation = operation(request, act, &outcome)?;
+            tx.keep_operation(&operation).await?;
+        }
+        Ok(outcome)
+    }
+
+    /// Decides a request about one order and writes what follows.
+    async fn on_order(
+        &self,
+        tx: &mut Tx,
+        request: &Request,
+        act: Act<'_>,
+        key: (MerchantId, OrderId),
+        pauses: Option<&Pauses>,
+    ) -> Result<Outcome, OperatorError> {
+        let mut catalogue = Catalogue::default();
+        tx.open_catalogue(&mut catalogue, std::slice::from_ref(&key.0), false)
+            .await?;
+        let mut cases = ingest::load(tx, &mut catalogue, &self.rules, &key).await?;
+        let Some(case) = cases.get_mut(&key) else {
+            return refuse(format!("order {} can't be loaded", key.1));
+        };
+        let currency = case.order.sale.as_ref().map(|noted| noted.value.currency);
+        if let Some(pause) = pauses
+            .zip(currency)
+            .and_then(|(it, currency)| it.over(&key.0, currency))
+        {
+            return refuse(pause.to_string());
+        }
+        let agreements = catalogue.of(&key.0);
+        let calendars = catalogue.calendars();
+        let world = World {
+            agreements: &agreements,
+            calendars: &calendars,
+            now: tx.now,
+        };
+        let order = &mut case.order;
+        let decided = orders::decide(order, request, act.id, &act.by.reason, world)?;
+        let mut outcome = Outcome::of(request, decided.says);
+        outcome.about.order = Some(key.1.clone());
+        outcome.about.currency = currency;
+        outcome.about.amount = decided.lets_go;
+        if !act.approved && self.needs_approval(tx, request, &outcome.about).await? {
+            outcome.proposed = true;
+            "this needs a second person, within 7 days".clone_into(&mut outcome.says);
+            return Ok(outcome);
+        }
+        let mut lines = Lines::default();
+        lines.add_by(&key.0, decided.entries, act.id);
+        tx.save_orders(&cases, &catalogue).await?;
+        if !lines.is_empty() {
+            let numbers = tx.number_lines(&lines).await?;
+            tx.append(&lines, &numbers).await?;
+        }
+        Ok(outcome)
+    }
+
+    /// Whether this lets go of more than one person may, parts of one order within a week taken
+    /// together. What can't be told yet may be more.
+    async fn needs_approval(
+        &self,
+        tx: &mut Tx,
+        request: &Request,
+        about: &About,
+    ) -> Result<bool, StoreError> {
+        let above = &self.config.approval.above;
+        let lets_go = matches!(request, Request::Unblock { .. } | Request::Release { .. });
+        if !lets_go || above.is_empty() {
+            return Ok(false);
+        }
+        let Some((amount, currency)) = about.amount.zip(about.currency) else {
+            return Ok(true);
+        };
+        let Some(limit) = above.get(&currency) else {
+            return Ok(false);
+        };
+        let before = tx.let_go_alone(request.kind(), about).await?;
+        let together = before.checked_add(amount.decimal());
+        Ok(!amount.is_zero() && together.is_none_or(|sum| sum > limit.decimal()))
+    }
+
+    /// The gate, for money that goes by hand: everything that lay in the input when it was asked for
+    /// must be applied.
+    async fn pass(&self, tx: &mut Tx, asked_at: Instant) -> Result<(), OperatorError> {
+        let topics = self.config.topics.inputs().map(str::to_owned);
+        let gate = tx.gate(&topics).await?;
+        let passage = passage(tx.now, gate, &self.config.release);
+        let fresh = passage.gate.moment.is_some_and(|moment| moment >= asked_at);
+        if passage.until.is_some() && fresh {
+            return Ok(());
+        }
+        let behind = passage.gate.behind;
+        Err(OperatorError::Gate(
+            behind.unwrap_or_else(|| "no partition is known and".to_owned()),
+        ))
+    }
+}
+
+impl Outcome {
+    fn of(request: &Request, says: String) -> Self {
+        Self {
+            about: request.about(),
+            proposed: false,
+            says,
+        }
+    }
+}
+
+/// The order that a hold belongs to.
+async fn home(tx: &mut Tx, merchant: &MerchantId, hold: HoldId) -> Result<OrderId, OperatorError> {
+    match tx.order_of_hold(merchant, hold).await? {
+        Some(order) => Ok(order),
+        None => refuse(format!("merchant {merchant} has no hold {hold}")),
+    }
+}
+
+fn operation<'a>(
+    request: &Request,
+    act: Act<'a>,
+    outcome: &Outcome,
+) -> Result<Operation<'a>, StoreError> {
+    let body = serde_json::to_value(request);
+    Ok(Operation {
+        id: act.id,
+        kind: request.kind(),
+        actor: &act.by.actor,
+        reason: &act.by.reason,
+        request: body.map_err(|error| StoreError::Unreadable(error.to_string()))?,
+        about: outcome.about.clone(),
+        needs_approval: outcome.proposed,
+        approves: None,
+    })
+}
+
+fn refuse<T>(why: String) -> Result<T, OperatorError> {
+    Err(OperatorError::Refused(why))
+}

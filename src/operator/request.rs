@@ -1,0 +1,132 @@
+//! What a person can ask for, and who asks.
+
+use serde::{Deserialize, Serialize};
+
+use super::OperatorError;
+use crate::rules::ids::{HoldId, MerchantId, OrderId};
+use crate::rules::order::BlockKind;
+use crate::rules::pause::Scope;
+use crate::rules::time::Instant;
+use crate::store::operations::About;
+
+/// One request, kept whole with its operation. Amounts are decimals in the order's currency.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Request {
+    Pause {
+        scope: Scope,
+    },
+    Resume {
+        scope: Scope,
+    },
+    /// Keeps an order's money, now or when the order comes: all, a hold's, or a part of either.
+    Block {
+        merchant: MerchantId,
+        order: OrderId,
+        hold: Option<HoldId>,
+        amount: Option<String>,
+        /// Manual or legal.
+        block: BlockKind,
+    },
+    /// Clears any block but a dispute's, those of refused messages too.
+    Unblock {
+        merchant: MerchantId,
+        order: OrderId,
+        reference: String,
+    },
+    /// Lets a hold's money go at once: all that is not blocked, or a part of that.
+    Release {
+        merchant: MerchantId,
+        hold: HoldId,
+        amount: Option<String>,
+    },
+    /// Keeps a hold's money at least until then.
+    Extend {
+        merchant: MerchantId,
+        hold: HoldId,
+        until: Instant,
+    },
+}
+
+impl Request {
+    /// The kind under which the operation is kept.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Pause { .. } => "pause",
+            Self::Resume { .. } => "resume",
+            Self::Block { .. } => "block",
+            Self::Unblock { .. } => "unblock",
+            Self::Release { .. } => "release",
+            Self::Extend { .. } => "extend",
+        }
+    }
+
+    /// What can be said of its subject before anything is looked up.
+    pub(super) fn about(&self) -> About {
+        let mut about = About::default();
+        match self {
+            Self::Pause { scope } | Self::Resume { scope } => match scope {
+                Scope::All => {}
+                Scope::Currency(currency) => about.currency = Some(*currency),
+                Scope::Merchant(merchant) => about.merchant = Some(merchant.clone()),
+            },
+            Self::Block {
+                merchant,
+                order,
+                hold,
+                ..
+            } => {
+                about.merchant = Some(merchant.clone());
+                about.order = Some(order.clone());
+                about.hold = *hold;
+            }
+            Self::Unblock {
+                merchant, order, ..
+            } => {
+                about.merchant = Some(merchant.clone());
+                about.order = Some(order.clone());
+            }
+            Self::Release { merchant, hold, .. } | Self::Extend { merchant, hold, .. } => {
+                about.merchant = Some(merchant.clone());
+                about.hold = Some(*hold);
+            }
+        }
+        about
+    }
+}
+
+/// Who asks, and why. The command line takes the name as it is given; who may give which is the
+/// caller's affair.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct By {
+    pub actor: String,
+    pub reason: String,
+}
+
+impl By {
+    /// Longest name and longest reason, in characters.
+    const MAX: usize = 500;
+
+    /// Both trimmed.
+    ///
+    /// # Errors
+    /// [`OperatorError::Refused`] when one is empty, too long or has control characters.
+    pub fn new(actor: &str, reason: &str) -> Result<Self, OperatorError> {
+        let checked = |what: &str, text: &str| {
+            let text = text.trim();
+            let sound = !text.is_empty() && !text.chars().any(char::is_control);
+            if sound && text.chars().count() <= Self::MAX {
+                return Ok(text.to_owned());
+            }
+            Err(OperatorError::Refused(format!(
+                "{what} must be 1 to {} characters without control characters",
+                Self::MAX
+            )))
+        };
+        Ok(Self {
+            actor: checked("the actor", actor)?,
+            reason: checked("the reason", reason)?,
+        })
+    }
+}
