@@ -37,6 +37,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Measures how fast orders are held and released, on a scratch database and topics of its own
     Bench(BenchArgs),
+    /// Says what would happen: events from a file in, the output events out; needs no server
+    Simulate(SimulateArgs),
     /// Proves that the journal's sums equal the holds; exit code 1 and the difference when not
     Audit,
 }
@@ -127,4 +129,34 @@ pub struct ExplainArgs {
     /// JSON instead of sentences
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct SimulateArgs {
+    /// Messages, one JSON object per line: CloudEvents (structured) of any input type, or plain
+    /// completed orders; `-` is standard input. They may bring their agreements and calendars
+    #[arg(long, value_name = "FILE")]
+    pub events: PathBuf,
+    /// Agreements and calendars that are there before the first message, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub agreements: Option<PathBuf>,
+    /// Lets the clock run on to this time (RFC 3339) after the last message
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<jiff::Timestamp>,
+    /// Sums per currency and the next dates, for people, instead of events
+    #[arg(long, conflicts_with = "against")]
+    pub summary: bool,
+    /// Shows what these agreements would change: they stand in place of --agreements, and of the
+    /// agreements with the same ids among the messages
+    #[arg(long, value_name = "FILE")]
+    pub against: Option<PathBuf>,
+    /// Exit code 1 when a message was refused
+    #[arg(long)]
+    pub strict: bool,
+    /// The deployment that events name as their source
+    #[arg(long, default_value = "holdback")]
+    pub name: String,
+    /// Days after which an order of which nothing is open is forgotten, to save memory
+    #[arg(long, value_name = "N", default_value_t = crate::simulate::FORGET_AFTER_DAYS)]
+    pub forget_after_days: u32,
 }

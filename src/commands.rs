@@ -22,6 +22,7 @@ use crate::rules::explain;
 use crate::rules::ids::{MerchantId, OrderId};
 use crate::rules::release::Clock as ReleaseClock;
 use crate::service::{self, Controls, Service};
+use crate::simulate::command as simulate;
 use crate::telemetry;
 
 /// Read when no `--config` names another and it is there.
@@ -46,6 +47,8 @@ pub async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Check => check(&configured()?).await,
         Command::Explain(args) => explain(&configured()?, &args).await,
         Command::Bench(args) => bench::run(configured()?, &args).await,
+        // Needs no settings, and says nothing but its answer.
+        Command::Simulate(args) => simulate::run(&args),
         Command::Audit => audit(&configured()?).await,
         // Needs no settings, and keeps its logs out of the view.
         Command::Demo(args) => demo::run(&args).await,

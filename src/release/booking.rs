@@ -203,7 +203,10 @@ pub(super) async fn book(
 }
 
 /// The settlement that a journal line adds to, and how much.
-pub(crate) fn settled_by(merchant: &MerchantId, entry: &Entry) -> Option<(SettlementKey, (Amount, Currency))> {
+pub(crate) fn settled_by(
+    merchant: &MerchantId,
+    entry: &Entry,
+) -> Option<(SettlementKey, (Amount, Currency))> {
     let Event::ReleaseIssued(release) = &entry.event else {
         return None;
     };
@@ -218,7 +221,11 @@ pub(super) async fn close(tx: &mut Tx, horizon: Instant, limit: i64) -> Result<u
     let parts = tx.close_parts(horizon, limit).await?;
     let mut lines = Lines::default();
     for part in &parts {
-        lines.add(&part.key.0, [closed(part).map_err(|error| StoreError::Unreadable(error.to_string()))?], None);
+        lines.add(
+            &part.key.0,
+            [closed(part).map_err(|error| StoreError::Unreadable(error.to_string()))?],
+            None,
+        );
     }
     if !lines.is_empty() {
         let numbers = tx.number_lines(&lines).await?;

@@ -172,13 +172,7 @@ impl Release {
                 continue;
             };
             let merchant = due.claim.merchant.clone();
-            let carried = carry_out(
-                &mut due.claim,
-                &judgement,
-                &skipped,
-                &calendars,
-                clock.now,
-            );
+            let carried = carry_out(&mut due.claim, &judgement, &skipped, &calendars, clock.now);
             lines.add(&merchant, carried.entries, None);
             releases += carried.releases;
             if judgement.limit_alert {
