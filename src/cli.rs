@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+mod by_hand;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -62,6 +64,8 @@ pub enum Command {
     Proposals,
     /// Measures how fast orders are held and released, on a scratch database and topics of its own
     Bench(BenchArgs),
+    /// Says what would happen: events from a file in, the output events out; needs no server
+    Simulate(SimulateArgs),
     /// Proves that the journal's sums equal the holds; exit code 1 and the difference when not
     Audit,
     /// Writes the journal as double entry for other people's books
@@ -263,108 +267,32 @@ fn currency(code: &str) -> Result<Currency, String> {
     Currency::from_code(code).ok_or_else(|| "no ISO 4217 code with a minor unit".to_owned())
 }
 
-/// Who does it and why, kept with what they do.
-#[derive(Debug, Clone, Args)]
-pub struct ByArgs {
-    /// Who does this
-    #[arg(long, value_name = "NAME")]
-    pub actor: String,
-    /// Why
-    #[arg(long, value_name = "TEXT")]
-    pub reason: String,
-}
-
 #[derive(Debug, Args)]
-pub struct PauseArgs {
-    /// Only this currency's releases
-    #[arg(long, value_name = "CODE", conflicts_with = "merchant")]
-    pub currency: Option<String>,
-    /// Only this merchant's releases
-    #[arg(long, value_name = "ID")]
-    pub merchant: Option<String>,
-    #[command(flatten)]
-    pub by: ByArgs,
-}
-
-#[derive(Debug, Args)]
-pub struct BlockArgs {
-    /// The merchant whose order it is
-    #[arg(long, value_name = "ID")]
-    pub merchant: String,
-    /// The order; it may be still to come
-    #[arg(long, value_name = "ID")]
-    pub order: String,
-    /// Only this hold of the order
-    #[arg(long, value_name = "UUID")]
-    pub hold: Option<uuid::Uuid>,
-    /// Only this much, in the order's currency; without it all that is left
-    #[arg(long, value_name = "AMOUNT")]
-    pub amount: Option<String>,
-    /// What stands in the way; the limit of a term lifts a manual block and never a legal one
-    #[arg(long, value_enum)]
-    pub kind: BlockBy,
-    #[command(flatten)]
-    pub by: ByArgs,
-}
-
-/// Kinds of blocks that people put up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum BlockBy {
-    Manual,
-    Legal,
-}
-
-#[derive(Debug, Args)]
-pub struct UnblockArgs {
-    /// The merchant whose order it is
-    #[arg(long, value_name = "ID")]
-    pub merchant: String,
-    /// The order
-    #[arg(long, value_name = "ID")]
-    pub order: String,
-    /// The block, as `explain` names it
-    #[arg(long, value_name = "TEXT")]
-    pub reference: String,
-    #[command(flatten)]
-    pub by: ByArgs,
-}
-
-#[derive(Debug, Args)]
-pub struct ReleaseArgs {
-    /// The merchant whose hold it is
-    #[arg(long, value_name = "ID")]
-    pub merchant: String,
-    /// The hold
-    #[arg(long, value_name = "UUID")]
-    pub hold: uuid::Uuid,
-    /// Only this much, in the hold's currency; without it all that is not blocked
-    #[arg(long, value_name = "AMOUNT")]
-    pub amount: Option<String>,
-    #[command(flatten)]
-    pub by: ByArgs,
-}
-
-#[derive(Debug, Args)]
-pub struct ExtendArgs {
-    /// The merchant whose hold it is
-    #[arg(long, value_name = "ID")]
-    pub merchant: String,
-    /// The hold
-    #[arg(long, value_name = "UUID")]
-    pub hold: uuid::Uuid,
-    /// Nothing goes before this: 2026-12-24T00:00:00+08:00
-    #[arg(long, value_name = "INSTANT")]
-    pub until: String,
-    #[command(flatten)]
-    pub by: ByArgs,
-}
-
-#[derive(Debug, Args)]
-pub struct ApproveArgs {
-    /// The operation, as `proposals` names it
-    #[arg(value_name = "ID")]
-    pub operation: uuid::Uuid,
-    /// Who approves; another person than the one who asked
-    #[arg(long, value_name = "NAME")]
-    pub actor: String,
+pub struct SimulateArgs {
+    /// Messages, one JSON object per line: CloudEvents (structured) of any input type, or plain
+    /// completed orders; `-` is standard input. They may bring their agreements and calendars
+    #[arg(long, value_name = "FILE")]
+    pub events: PathBuf,
+    /// Agreements and calendars that are there before the first message, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub agreements: Option<PathBuf>,
+    /// Lets the clock run on to this time (RFC 3339) after the last message
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<jiff::Timestamp>,
+    /// Sums per currency and the next dates, for people, instead of events
+    #[arg(long, conflicts_with = "against")]
+    pub summary: bool,
+    /// Shows what these agreements would change: they stand in place of --agreements, and of the
+    /// agreements with the same ids among the messages
+    #[arg(long, value_name = "FILE")]
+    pub against: Option<PathBuf>,
+    /// Exit code 1 when a message was refused
+    #[arg(long)]
+    pub strict: bool,
+    /// The deployment that events name as their source
+    #[arg(long, default_value = "holdback")]
+    pub name: String,
+    /// Days after which an order of which nothing is open is forgotten, to save memory
+    #[arg(long, value_name = "N", default_value_t = crate::simulate::FORGET_AFTER_DAYS)]
+    pub forget_after_days: u32,
 }

@@ -31,6 +31,7 @@ pub mod publish;
 pub mod release;
 pub mod rules;
 pub mod service;
+pub mod simulate;
 pub mod store;
 pub mod telemetry;
 pub mod watch;

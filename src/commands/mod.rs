@@ -25,6 +25,7 @@ use crate::operator::commands as operator;
 use crate::preflight;
 use crate::service::{self, Controls, Service};
 use crate::store::Store;
+use crate::simulate::command as simulate;
 use crate::telemetry;
 
 /// Read when no `--config` names another and it is there.
@@ -58,6 +59,8 @@ pub async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Approve(args) => operator::approve(configured()?, &args).await,
         Command::Proposals => operator::proposals(&configured()?).await,
         Command::Bench(args) => bench::run(configured()?, &args).await,
+        // Needs no settings, and says nothing but its answer.
+        Command::Simulate(args) => simulate::run(&args),
         Command::Audit => audit(&configured()?).await,
         Command::Export(args) => export::run(&configured()?, args).await,
         Command::Statement(args) => statement::run(&configured()?, args).await,

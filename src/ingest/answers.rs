@@ -33,13 +33,7 @@ impl Work<'_> {
                     self.applied.note(kind, Counted::Duplicate);
                     continue;
                 }
-                let rejection = Rejection {
-                    reason: Reason::Conflict,
-                    detail: "this payout result is known with other content".to_owned(),
-                    moves_money: false,
-                    about: None,
-                };
-                self.reject(*place, &rejection);
+                self.reject(*place, &conflict());
                 continue;
             }
             let releases = payouts.behind(&key.0, key.1);
@@ -60,5 +54,15 @@ impl Work<'_> {
             fresh.push((result.clone(), !releases.is_empty()));
         }
         tx.save_payouts(&payouts, &fresh).await
+    }
+}
+
+/// Another result under a known key.
+pub(crate) fn conflict() -> Rejection {
+    Rejection {
+        reason: Reason::Conflict,
+        detail: "this payout result is known with other content".to_owned(),
+        moves_money: false,
+        about: None,
     }
 }

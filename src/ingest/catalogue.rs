@@ -66,38 +66,44 @@ impl Work<'_> {
         kind: &'static str,
         what: &str,
     ) -> Option<u64> {
-        let reason = match answer {
+        match answer {
             Accepted::New { late_for } => {
                 self.applied.note(kind, Outcome::Applied);
                 return Some(late_for);
             }
-            Accepted::Duplicate => {
-                self.applied.note(kind, Outcome::Duplicate);
-                return None;
-            }
-            Accepted::Conflict => (
-                Reason::Conflict,
-                format!("{what} is known with other content"),
-            ),
-            Accepted::Foreign => (
-                Reason::Mismatch,
-                format!("{what} belongs to another merchant"),
-            ),
-        };
-        self.reject(
-            place,
-            &Rejection {
-                reason: reason.0,
-                detail: reason.1,
-                moves_money: false,
-                about: None,
-            },
-        );
+            Accepted::Duplicate => self.applied.note(kind, Outcome::Duplicate),
+            Accepted::Conflict | Accepted::Foreign => {}
+        }
+        if let Some(rejection) = refused(answer, what) {
+            self.reject(place, &rejection);
+        }
         None
     }
 }
 
-fn accepted(agreement: &Agreement, late_for: u64) -> Entry {
+/// Why an agreement or calendar was not taken; `None` when it is new or a duplicate.
+pub(crate) fn refused(answer: Accepted, what: &str) -> Option<Rejection> {
+    let (reason, detail) = match answer {
+        Accepted::New { .. } | Accepted::Duplicate => return None,
+        Accepted::Conflict => (
+            Reason::Conflict,
+            format!("{what} is known with other content"),
+        ),
+        Accepted::Foreign => (
+            Reason::Mismatch,
+            format!("{what} belongs to another merchant"),
+        ),
+    };
+    Some(Rejection {
+        reason,
+        detail,
+        moves_money: false,
+        about: None,
+    })
+}
+
+/// Says that an agreement is in the books.
+pub(crate) fn accepted(agreement: &Agreement, late_for: u64) -> Entry {
     if late_for > 0 {
         tracing::warn!(
             alarm = "agreement_late",

@@ -9,7 +9,7 @@ use crate::message::{About, Reason, Record, Rejection};
 use crate::rules::decide::{self, Outcome, Refusal, Verdict, World};
 use crate::rules::fact::{Fact, FactKey, FactKind, OrderEvent, OrderFact};
 use crate::rules::ids::{MerchantId, OrderId};
-use crate::rules::order::{Block, BlockKind};
+use crate::rules::order::{Block, BlockKind, Order};
 use crate::rules::time::Instant;
 use crate::store::agreements::Catalogue;
 use crate::store::cases::{Case, Cases, OrderKey, Source};
@@ -102,12 +102,7 @@ impl Work<'_> {
         let case = cases.get_mut(&key).ok_or_else(|| {
             StoreError::Unreadable(format!("order {} was not loaded", fact.order))
         })?;
-        let elsewhere = home.filter(|home| *home != fact.order);
-        let answer = match elsewhere {
-            Some(home) => Err(misplaced(fact, &home)),
-            None => decide::apply(&mut case.order, fact.clone(), world),
-        };
-        match answer {
+        match fold(&mut case.order, fact, home, world) {
             Ok(outcome) => {
                 let source = self.source(place);
                 if outcome.verdict == Verdict::Kept {
@@ -122,17 +117,7 @@ impl Work<'_> {
                 self.take(&key, outcome, source, &mut case.messages);
                 Ok(true)
             }
-            Err(refusal) => {
-                let moves_money = moves_money(fact, &refusal);
-                let rejection = Rejection {
-                    reason: Reason::from(&refusal),
-                    detail: refusal.to_string(),
-                    moves_money,
-                    about: moves_money.then(|| About {
-                        merchant: key.0.clone(),
-                        order: key.1.clone(),
-                    }),
-                };
+            Err(rejection) => {
                 self.reject(place, &rejection);
                 Ok(false)
             }
@@ -153,16 +138,7 @@ impl Work<'_> {
         }
         for (parked, refusal) in outcome.refused {
             if let Some(record) = messages.remove(&parked) {
-                let rejection = Rejection {
-                    reason: Reason::from(&refusal),
-                    detail: refusal.to_string(),
-                    moves_money: true,
-                    about: Some(About {
-                        merchant: key.0.clone(),
-                        order: key.1.clone(),
-                    }),
-                };
-                self.refuse_record(record, &rejection);
+                self.refuse_record(record, &rejection(&refusal, true, &key.0, &key.1));
             }
         }
     }
@@ -221,16 +197,7 @@ impl Work<'_> {
         }
         for (key, other) in found {
             tracing::error!(alarm = "order_under_other_merchant", order = %key.1, merchant = %key.0, %other, "a fact names this order under another merchant");
-            let block = Block {
-                reference: stranger(&other),
-                kind: BlockKind::Review,
-                reason: "a fact names this order under another merchant".to_owned(),
-                hold: None,
-                amount: None,
-                opened_at: tx.now,
-                cleared_at: None,
-            };
-            self.distrusted.push((key, block));
+            self.distrusted.push((key, suspicion(&other, tx.now)));
         }
         Ok(())
     }
@@ -245,10 +212,10 @@ fn identified(facts: &[(usize, OrderFact)]) -> Vec<OwnId> {
 }
 
 /// A refund's or dispute's own id, which is unique per merchant.
-type OwnId = (MerchantId, FactKind, String);
+pub(crate) type OwnId = (MerchantId, FactKind, String);
 
 /// The id of the refund or dispute that the fact is about; `None` when it is about the order alone.
-fn own_id(fact: &OrderFact) -> Option<OwnId> {
+pub(crate) fn own_id(fact: &OrderFact) -> Option<OwnId> {
     let key = fact.key();
     let kind = match key.kind {
         FactKind::Refunded => FactKind::Refunded,
@@ -271,8 +238,57 @@ fn counted(verdict: Verdict) -> Counted {
 }
 
 /// The reference of the block that keeps an order because of another merchant's fact.
-fn stranger(other: &MerchantId) -> String {
+pub(crate) fn stranger(other: &MerchantId) -> String {
     format!("merchant/{other}")
+}
+
+/// That block.
+pub(crate) fn suspicion(other: &MerchantId, opened_at: Instant) -> Block {
+    Block {
+        reference: stranger(other),
+        kind: BlockKind::Review,
+        reason: "a fact names this order under another merchant".to_owned(),
+        hold: None,
+        amount: None,
+        opened_at,
+        cleared_at: None,
+    }
+}
+
+/// Applies a fact to its order, unless the refund or dispute that it is about has its home
+/// elsewhere.
+pub(crate) fn fold(
+    order: &mut Order,
+    fact: &OrderFact,
+    home: Option<OrderId>,
+    world: World<'_>,
+) -> Result<Outcome, Rejection> {
+    let answer = match home.filter(|home| *home != fact.order) {
+        Some(home) => Err(misplaced(fact, &home)),
+        None => decide::apply(order, fact.clone(), world),
+    };
+    answer.map_err(|refusal| {
+        let moves_money = moves_money(fact, &refusal);
+        rejection(&refusal, moves_money, &fact.merchant, &fact.order)
+    })
+}
+
+/// A refusal by the rules as a dead letter's.
+pub(crate) fn rejection(
+    refusal: &Refusal,
+    moves_money: bool,
+    merchant: &MerchantId,
+    order: &OrderId,
+) -> Rejection {
+    Rejection {
+        reason: Reason::from(refusal),
+        detail: refusal.to_string(),
+        moves_money,
+        about: moves_money.then(|| About {
+            merchant: merchant.clone(),
+            order: order.clone(),
+        }),
+    }
 }
 
 fn misplaced(fact: &OrderFact, home: &OrderId) -> Refusal {

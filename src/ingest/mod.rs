@@ -6,14 +6,14 @@
 //!
 //! [`Ingest::apply_once`] is the bounded step that the worker and the tests call.
 
-mod answers;
+pub(crate) mod answers;
 mod assignment;
 mod batch;
-mod catalogue;
-mod fold;
+pub(crate) mod catalogue;
+pub(crate) mod fold;
 pub mod followup;
 pub mod freshness;
-mod work;
+pub(crate) mod work;
 pub mod worker;
 
 use std::collections::{BTreeMap, HashMap};

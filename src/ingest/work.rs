@@ -56,15 +56,8 @@ impl Work<'_> {
     }
 
     fn distrust(&mut self, about: &About, place: &str, reason: &str) {
-        let block = Block {
-            reference: place.to_owned(),
-            kind: BlockKind::Review,
-            reason: format!("a message about this order was refused: {reason}"),
-            hold: None,
-            amount: None,
-            opened_at: Instant::new(jiff::Timestamp::UNIX_EPOCH),
-            cleared_at: None,
-        };
+        let never = Instant::new(jiff::Timestamp::UNIX_EPOCH);
+        let block = distrust(place, reason, never);
         self.distrusted
             .push(((about.merchant.clone(), about.order.clone()), block));
     }
@@ -76,5 +69,18 @@ impl Work<'_> {
             partition: record.partition,
             offset: record.offset,
         })
+    }
+}
+
+/// The block that keeps an order because a message about it was refused.
+pub(crate) fn distrust(place: &str, reason: &str, opened_at: Instant) -> Block {
+    Block {
+        reference: place.to_owned(),
+        kind: BlockKind::Review,
+        reason: format!("a message about this order was refused: {reason}"),
+        hold: None,
+        amount: None,
+        opened_at,
+        cleared_at: None,
     }
 }

@@ -161,17 +161,50 @@ pub fn render(line: &Line<'_>, source: &str) -> Outgoing {
     if let Some(traceparent) = line.traceparent {
         headers.push(("traceparent", Cow::Owned(traceparent.to_owned())));
     }
+    let mut json = Vec::with_capacity(line.data.len() + 256);
+    payload(&mut json, line);
     Outgoing {
         topic: line.event_type.topic(),
         key: line.merchant.as_bytes().to_vec(),
         headers,
-        payload: payload(line),
+        payload: json,
     }
 }
 
-fn payload(line: &Line<'_>) -> Vec<u8> {
-    let mut json = Vec::with_capacity(line.data.len() + 256);
-    text(&mut json, "{\"merchant_id\":", line.merchant);
+/// Writes a journal line as one JSON object, `CloudEvents` in structured mode: the headers and the
+/// payload of [`render`], which carry the same.
+pub fn structured(json: &mut Vec<u8>, line: &Line<'_>, source: &str) {
+    write!(
+        json,
+        "{{\"specversion\":\"1.0\",\"id\":\"{}\",\"source\":",
+        line.event_id
+    )
+    .expect("writing to memory does not fail");
+    text(json, "", source);
+    write!(
+        json,
+        ",\"type\":\"{}\",\"time\":\"{}\",\"subject\":",
+        line.event_type.as_str(),
+        line.occurred_at
+    )
+    .expect("writing to memory does not fail");
+    text(json, "", line.subject);
+    write!(
+        json,
+        ",\"sequence\":\"{}\",\"datacontenttype\":\"application/json\"",
+        line.sequence
+    )
+    .expect("writing to memory does not fail");
+    if let Some(traceparent) = line.traceparent {
+        text(json, ",\"traceparent\":", traceparent);
+    }
+    json.extend_from_slice(b",\"data\":");
+    payload(json, line);
+    json.push(b'}');
+}
+
+fn payload(json: &mut Vec<u8>, line: &Line<'_>) {
+    text(json, "{\"merchant_id\":", line.merchant);
     write!(
         json,
         ",\"occurred_at\":\"{}\",\"sequence\":{},\"previous\":{}",
@@ -179,20 +212,19 @@ fn payload(line: &Line<'_>) -> Vec<u8> {
     )
     .expect("writing to memory does not fail");
     if let Some(order) = line.order {
-        text(&mut json, ",\"order_id\":", order);
+        text(json, ",\"order_id\":", order);
     }
     if let Some(hold) = line.hold {
         write!(json, ",\"hold_id\":\"{hold}\"").expect("writing to memory does not fail");
     }
     if let Some(currency) = line.currency {
-        text(&mut json, ",\"currency\":", currency);
+        text(json, ",\"currency\":", currency);
     }
     let fields = line.data.trim_start().strip_prefix('{').unwrap_or("}");
     if !fields.trim_start().starts_with('}') {
         json.push(b',');
     }
     json.extend_from_slice(fields.as_bytes());
-    json
 }
 
 fn text(json: &mut Vec<u8>, before: &str, value: &str) {

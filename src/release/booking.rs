@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::Release;
 use crate::planted::{Bug, is_planted};
+use crate::rules::calendar::Calendars;
 use crate::rules::entry::{Entry, Event, ReleaseReason, SettlementClosed, SettlementSkipped};
+use crate::rules::hold::Hold;
 use crate::rules::ids::{MerchantId, SettlementId};
-use crate::rules::money::{Amount, Currency};
-use crate::rules::release::{self, Judgement, Portion};
+use crate::rules::money::{Amount, Currency, MoneyError};
+use crate::rules::release::{self, Claim, Judgement, Portion};
 use crate::rules::time::Instant;
 use crate::store::due::DueHold;
 use crate::store::journal::Lines;
@@ -25,27 +27,10 @@ impl Release {
         judged: &[Option<Judgement>],
         now: Instant,
     ) -> Result<BTreeMap<SettlementKey, Option<Entry>>, StoreError> {
-        let mut groups: BTreeMap<SettlementKey, Group> = BTreeMap::new();
         let calendars = self.catalogue.calendars();
-        for (due, judgement) in holds.iter().zip(judged) {
-            for portion in judgement.iter().flat_map(|judgement| &judgement.portions) {
-                let Some(key) = settlement_of(due, portion) else {
-                    continue;
-                };
-                let currency = due.claim.currency;
-                let minimum = Amount::from_plain(due.claim.agreement.settlement.minimum, currency)
-                    .unwrap_or_else(|_| Amount::zero(currency));
-                let group = groups.entry(key).or_insert_with(|| Group::empty(currency));
-                group.due = group.due.plus(portion.amount).unwrap_or(group.due);
-                group.minimum = group.minimum.max(minimum);
-                if !minimum.is_zero() || !group.minimum.is_zero() {
-                    let mut trial = due.claim.clone();
-                    let waits = release::carry_over(&mut trial, portion, &calendars).is_some();
-                    group.may_wait &= waits;
-                }
-            }
-        }
-        groups.retain(|_, group| !group.minimum.is_zero() && group.may_wait);
+        let judged = holds.iter().zip(judged);
+        let judged = judged.filter_map(|(due, judgement)| Some((&due.claim, judgement.as_ref()?)));
+        let mut groups = with_minimum(judged, &calendars);
         if groups.is_empty() {
             return Ok(BTreeMap::new());
         }
@@ -76,10 +61,39 @@ impl Release {
     }
 }
 
+/// The settlements among these that have a minimum, and nothing that may not wait, each with what
+/// is due of it.
+pub(crate) fn with_minimum<'a>(
+    judged: impl Iterator<Item = (&'a Claim, &'a Judgement)>,
+    calendars: &Calendars,
+) -> BTreeMap<SettlementKey, Group> {
+    let mut groups: BTreeMap<SettlementKey, Group> = BTreeMap::new();
+    for (claim, judgement) in judged {
+        for portion in &judgement.portions {
+            let Some(key) = settlement_of(claim, portion) else {
+                continue;
+            };
+            let currency = claim.currency;
+            let minimum = Amount::from_plain(claim.agreement.settlement.minimum, currency)
+                .unwrap_or_else(|_| Amount::zero(currency));
+            let group = groups.entry(key).or_insert_with(|| Group::empty(currency));
+            group.due = group.due.plus(portion.amount).unwrap_or(group.due);
+            group.minimum = group.minimum.max(minimum);
+            if !minimum.is_zero() || !group.minimum.is_zero() {
+                let mut trial = claim.clone();
+                let waits = release::carry_over(&mut trial, portion, calendars).is_some();
+                group.may_wait &= waits;
+            }
+        }
+    }
+    groups.retain(|_, group| !group.minimum.is_zero() && group.may_wait);
+    groups
+}
+
 /// What is due of one settlement.
-struct Group {
-    due: Amount,
-    minimum: Amount,
+pub(crate) struct Group {
+    pub(crate) due: Amount,
+    pub(crate) minimum: Amount,
     may_wait: bool,
 }
 
@@ -94,15 +108,15 @@ impl Group {
 }
 
 /// The settlement that a portion belongs to; none for releases by limit.
-pub(super) fn settlement_of(due: &DueHold, portion: &Portion) -> Option<SettlementKey> {
+pub(super) fn settlement_of(claim: &Claim, portion: &Portion) -> Option<SettlementKey> {
     let dates = portion
         .dates
         .filter(|_| portion.reason == ReleaseReason::Due)?;
-    let claim = &due.claim;
     Some((claim.merchant.clone(), claim.currency, dates.settlement_on))
 }
 
-fn skipped(key: &SettlementKey, group: &Group) -> Entry {
+/// Says that a settlement is under its minimum.
+pub(crate) fn skipped(key: &SettlementKey, group: &Group) -> Entry {
     let id = SettlementId::of(&key.0, key.1, key.2);
     let event = Event::SettlementSkipped(SettlementSkipped {
         settlement_id: id,
@@ -125,13 +139,14 @@ fn of_settlement(key: &SettlementKey, event: Event, cause: String) -> Entry {
     }
 }
 
-/// When each settlement among these holds is settled.
-pub(super) fn settled_at(holds: &[DueHold]) -> HashMap<SettlementKey, Instant> {
+/// When each settlement among these holds, as they were before the release, is settled.
+pub(crate) fn settled_at<'a>(
+    holds: impl Iterator<Item = (&'a Claim, &'a Hold)>,
+) -> HashMap<SettlementKey, Instant> {
     let mut instants: HashMap<SettlementKey, Instant> = HashMap::new();
-    for due in holds {
-        let claim = &due.claim;
-        let tails = due.before.tails.iter().map(|tail| tail.dates);
-        for dates in due.before.dates.into_iter().chain(tails) {
+    for (claim, hold) in holds {
+        let tails = hold.tails.iter().map(|tail| tail.dates);
+        for dates in hold.dates.into_iter().chain(tails) {
             let key = (claim.merchant.clone(), claim.currency, dates.settlement_on);
             let at = instants.entry(key).or_insert(dates.release_at);
             *at = (*at).max(dates.release_at);
@@ -189,7 +204,10 @@ pub(super) async fn book(
 }
 
 /// The settlement that a journal line adds to, and how much.
-fn settled_by(merchant: &MerchantId, entry: &Entry) -> Option<(SettlementKey, (Amount, Currency))> {
+pub(crate) fn settled_by(
+    merchant: &MerchantId,
+    entry: &Entry,
+) -> Option<(SettlementKey, (Amount, Currency))> {
     let Event::ReleaseIssued(release) = &entry.event else {
         return None;
     };
@@ -204,7 +222,11 @@ pub(super) async fn close(tx: &mut Tx, horizon: Instant, limit: i64) -> Result<u
     let parts = tx.close_parts(horizon, limit).await?;
     let mut lines = Lines::default();
     for part in &parts {
-        lines.add(&part.key.0, [closed(part)?], None);
+        lines.add(
+            &part.key.0,
+            [closed(part).map_err(|error| StoreError::Unreadable(error.to_string()))?],
+            None,
+        );
     }
     if !lines.is_empty() {
         let numbers = tx.number_lines(&lines).await?;
@@ -213,12 +235,10 @@ pub(super) async fn close(tx: &mut Tx, horizon: Instant, limit: i64) -> Result<u
     Ok(parts.len())
 }
 
-fn closed(part: &ClosedPart) -> Result<Entry, StoreError> {
-    let amount = part
-        .gross
-        .minus(part.recovered)
-        .and_then(|rest| rest.minus(part.to_deposit))
-        .map_err(|error| StoreError::Unreadable(error.to_string()))?;
+/// Says that a part is complete.
+pub(crate) fn closed(part: &ClosedPart) -> Result<Entry, MoneyError> {
+    let rest = part.gross.minus(part.recovered)?;
+    let amount = rest.minus(part.to_deposit)?;
     let event = Event::SettlementClosed(SettlementClosed {
         settlement_id: part.id,
         part: part.part,

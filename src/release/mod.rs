@@ -6,8 +6,9 @@
 //!
 //! [`Release::release_once`] is the bounded step that the loop and the tests call.
 
-mod booking;
+pub(crate) mod booking;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant as Moment};
 
@@ -17,13 +18,16 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{self, Config};
 use crate::http::{Heartbeat, Readiness};
 use crate::planted::{Bug, is_planted};
+use crate::rules::calendar::Calendars;
+use crate::rules::entry::Entry;
 use crate::rules::ids::SettlementId;
-use crate::rules::release::{self, Clock, SettlementPart};
+use crate::rules::release::{self, Claim, Clock, Judgement, SettlementPart};
 use crate::rules::time::Instant;
 use crate::store::agreements::Catalogue;
 use crate::store::due::{DueHold, Hint};
 use crate::store::journal::Lines;
 use crate::store::positions::Gate;
+use crate::store::settlements::SettlementKey;
 use crate::store::{Store, StoreError, Tx};
 use crate::telemetry;
 
@@ -183,27 +187,9 @@ impl Release {
                 continue;
             };
             let merchant = due.claim.merchant.clone();
-            let mut wake_at = judgement.wake_at;
-            for portion in &judgement.portions {
-                let key = settlement_of(due, portion);
-                let carried = key
-                    .as_ref()
-                    .filter(|key| skipped.contains_key(*key))
-                    .and_then(|_| release::carry_over(&mut due.claim, portion, &calendars));
-                if let Some(entry) = carried {
-                    lines.add(&merchant, [entry], None);
-                    wake_at = release::wake_at(&due.claim.hold);
-                    continue;
-                }
-                // The part's number is known only once the settlement's row is locked.
-                let part = key.map(|(merchant, currency, day)| SettlementPart {
-                    id: SettlementId::of(&merchant, currency, day),
-                    part: 0,
-                });
-                let entry = release::issue(&mut due.claim, portion, part, clock.now);
-                lines.add(&merchant, [entry], None);
-                releases += 1;
-            }
+            let carried = carry_out(&mut due.claim, &judgement, &skipped, &calendars, clock.now);
+            lines.add(&merchant, carried.entries, None);
+            releases += carried.releases;
             if judgement.limit_alert {
                 tracing::warn!(alarm = "limit_reached", merchant = %merchant, order = %due.claim.order, "a hold is past its limit and waits for a person");
                 lines.add(
@@ -212,13 +198,14 @@ impl Release {
                     None,
                 );
             }
-            if let Some(wake_at) = wake_at {
+            if let Some(wake_at) = carried.wake_at {
                 hints.push(hint(due, wake_at));
             }
         }
         tx.save_due(&holds).await?;
         tx.hint(&hints).await?;
-        book(tx, &mut lines, &settled_at(&holds)).await?;
+        let before = holds.iter().map(|due| (&due.claim, &due.before));
+        book(tx, &mut lines, &settled_at(before)).await?;
         Ok(releases)
     }
 
@@ -234,6 +221,51 @@ impl Release {
             && current.is_some()
             && due.claim.hold.calendar_version != current
     }
+}
+
+/// What became of a judgement.
+pub(crate) struct Carried {
+    /// Releases, and moves to the next settlement.
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) releases: usize,
+    /// When to look at the hold again.
+    pub(crate) wake_at: Option<Instant>,
+}
+
+/// Releases what may go, or moves it on where its settlement is skipped. The settlement's part is
+/// not known here: it is 0 until the release is booked.
+pub(crate) fn carry_out(
+    claim: &mut Claim,
+    judgement: &Judgement,
+    skipped: &BTreeMap<SettlementKey, Option<Entry>>,
+    calendars: &Calendars,
+    now: Instant,
+) -> Carried {
+    let mut carried = Carried {
+        entries: Vec::with_capacity(judgement.portions.len()),
+        releases: 0,
+        wake_at: judgement.wake_at,
+    };
+    for portion in &judgement.portions {
+        let key = settlement_of(claim, portion);
+        let moved = key
+            .as_ref()
+            .filter(|key| skipped.contains_key(*key))
+            .and_then(|_| release::carry_over(claim, portion, calendars));
+        if let Some(entry) = moved {
+            carried.entries.push(entry);
+            carried.wake_at = release::wake_at(&claim.hold);
+            continue;
+        }
+        let part = key.map(|(merchant, currency, day)| SettlementPart {
+            id: SettlementId::of(&merchant, currency, day),
+            part: 0,
+        });
+        let entry = release::issue(claim, portion, part, now);
+        carried.entries.push(entry);
+        carried.releases += 1;
+    }
+    carried
 }
 
 fn hint(due: &DueHold, due_at: Instant) -> Hint {

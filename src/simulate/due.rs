@@ -1,0 +1,358 @@
+//! The clock of a run meets the holds: releases, settlements in parts, minimum and limits, by the
+//! steps of `release`; and the payouts that answer them.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use jiff::SignedDuration;
+
+use super::books::Sink;
+use super::{Simulation, overflow};
+use crate::ingest::answers;
+use crate::message::Rejection;
+use crate::release::booking::{closed, settled_at, settled_by, skipped, with_minimum};
+use crate::release::carry_out;
+use crate::rules::entry::{Entry, Event};
+use crate::rules::fact::{ContentHash, PayoutResult};
+use crate::rules::ids::{MerchantId, ReleaseId, SettlementId};
+use crate::rules::money::Amount;
+use crate::rules::payout::{self, Payout, PayoutState};
+use crate::rules::release::{self, Claim, Clock, Judgement};
+use crate::rules::time::Instant;
+use crate::store::payouts::{ResultKey, result_key};
+use crate::store::settlements::{ClosedPart, SettlementKey};
+
+/// What lies ahead: when to look at which hold, and when which settlement may close.
+#[derive(Default)]
+pub(super) struct Agenda {
+    /// Places of orders and numbers of terms.
+    looks: BTreeMap<Instant, Vec<(usize, u16)>>,
+    closings: BTreeMap<Instant, BTreeSet<SettlementKey>>,
+    settlements: HashMap<SettlementKey, Settlement>,
+}
+
+/// A settlement: which part is open, and what is in it.
+struct Settlement {
+    part: u32,
+    releases: u64,
+    gross: Amount,
+    recovered: Amount,
+    to_deposit: Amount,
+    settled_at: Instant,
+    /// It was under its minimum at the first pass.
+    skipped: bool,
+}
+
+/// A hold that may be due.
+struct Due {
+    place: usize,
+    /// Among the order's holds.
+    position: usize,
+    claim: Claim,
+}
+
+impl Agenda {
+    /// When something is to be done next.
+    pub(super) fn next(&self) -> Option<Instant> {
+        let look = self.looks.keys().next();
+        let closing = self.closings.keys().next();
+        look.into_iter().chain(closing).min().copied()
+    }
+
+    pub(super) fn look(&mut self, at: Instant, place: usize, term_no: u16) {
+        self.looks.entry(at).or_default().push((place, term_no));
+    }
+
+    fn due(&mut self, now: Instant) -> Vec<(usize, u16)> {
+        let mut due = Vec::new();
+        while let Some(entry) = self.looks.first_entry().filter(|it| *it.key() <= now) {
+            due.append(&mut entry.remove());
+        }
+        due.sort_unstable();
+        due.dedup();
+        due
+    }
+
+    /// Skips a settlement of which nothing has been released yet; answers whether it is, and
+    /// whether for the first time.
+    fn skip(&mut self, key: &SettlementKey, now: Instant) -> (bool, bool) {
+        let known = self.settlements.get(key).map(|it| it.skipped);
+        if known.is_none() {
+            let settlement = Settlement {
+                skipped: true,
+                ..Settlement::empty(key, now)
+            };
+            self.settlements.insert(key.clone(), settlement);
+        }
+        (known.unwrap_or(true), known.is_none())
+    }
+
+    /// Adds a release to its settlement's open part and names that part in it.
+    fn add(
+        &mut self,
+        merchant: &MerchantId,
+        entry: &mut Entry,
+        settled_at: &HashMap<SettlementKey, Instant>,
+        now: Instant,
+    ) -> anyhow::Result<()> {
+        let Some((key, _)) = settled_by(merchant, entry) else {
+            return Ok(());
+        };
+        let Event::ReleaseIssued(release) = &mut entry.event else {
+            return Ok(());
+        };
+        let at = settled_at.get(&key).copied().unwrap_or(now);
+        let settlement = self.settlements.entry(key.clone());
+        let settlement = settlement.or_insert_with(|| Settlement::empty(&key, at));
+        let sum = |one: Amount, other| one.plus(other).map_err(|error| overflow(&error));
+        settlement.releases += 1;
+        settlement.gross = sum(settlement.gross, release.gross)?;
+        settlement.recovered = sum(settlement.recovered, release.recovered)?;
+        settlement.to_deposit = sum(settlement.to_deposit, release.to_deposit)?;
+        settlement.settled_at = settlement.settled_at.max(at);
+        release.settlement_part = Some(settlement.part);
+        let closings = self.closings.entry(settlement.settled_at).or_default();
+        closings.insert(key);
+        Ok(())
+    }
+
+    /// The parts that are complete, by merchant, currency and date.
+    fn complete(&mut self, now: Instant) -> Vec<ClosedPart> {
+        let mut keys = BTreeSet::new();
+        while let Some(entry) = self.closings.first_entry().filter(|it| *it.key() <= now) {
+            keys.append(&mut entry.remove());
+        }
+        let mut parts = Vec::new();
+        for key in keys {
+            let Some(open) = self.settlements.get_mut(&key) else {
+                continue;
+            };
+            if open.releases == 0 || open.settled_at > now {
+                continue;
+            }
+            let next = Settlement {
+                part: open.part.saturating_add(1),
+                skipped: open.skipped,
+                ..Settlement::empty(&key, open.settled_at)
+            };
+            let part = std::mem::replace(open, next);
+            parts.push(ClosedPart {
+                id: SettlementId::of(&key.0, key.1, key.2),
+                key,
+                part: part.part,
+                releases: part.releases,
+                gross: part.gross,
+                recovered: part.recovered,
+                to_deposit: part.to_deposit,
+            });
+        }
+        parts
+    }
+}
+
+impl Settlement {
+    fn empty(key: &SettlementKey, settled_at: Instant) -> Self {
+        let nothing = Amount::zero(key.1);
+        Self {
+            part: 1,
+            releases: 0,
+            gross: nothing,
+            recovered: nothing,
+            to_deposit: nothing,
+            settled_at,
+            skipped: false,
+        }
+    }
+}
+
+impl<S: Sink> Simulation<S> {
+    /// Looks at the holds whose time has come and releases what is due.
+    pub(super) fn release(&mut self) -> anyhow::Result<()> {
+        let now = self.now();
+        let due = self.agenda.due(now);
+        let mut due = self.claims(&due);
+        let clock = Clock {
+            now,
+            gate: Some(now),
+            not_before: Instant::new(jiff::Timestamp::MIN),
+        };
+        let judged = due.iter().map(|it| release::judge(&it.claim, clock));
+        let judged: Vec<Judgement> = judged.collect();
+        let settled_at = settled_at(due.iter().map(|it| (&it.claim, &it.claim.hold)));
+        let waits = self.under_minimum(&due, &judged, now)?;
+        let calendars = self.catalogue.calendars();
+        for (due, judgement) in due.iter_mut().zip(&judged) {
+            let merchant = due.claim.merchant.clone();
+            let carried = carry_out(&mut due.claim, judgement, &waits, &calendars, now);
+            for mut entry in carried.entries {
+                self.agenda.add(&merchant, &mut entry, &settled_at, now)?;
+                self.payouts.issued(&merchant, &entry);
+                self.say(&merchant, &entry)?;
+            }
+            if judgement.limit_alert {
+                let entry = release::limit_reached(&mut due.claim, now);
+                self.say(&merchant, &entry)?;
+            }
+            if let Some(at) = carried.wake_at {
+                // Not at the same instant again, whatever the rules say: the clock must go on.
+                let later = now.timestamp() + SignedDuration::from_micros(1);
+                let at = at.max(Instant::new(later));
+                self.agenda.look(at, due.place, due.claim.hold.term_no);
+            }
+            let case = self.orders.at_mut(due.place);
+            case.order.holds[due.position] = due.claim.hold.clone();
+            self.orders.touched(due.place, now);
+        }
+        Ok(())
+    }
+
+    /// The holds at these places, by merchant, order and term.
+    fn claims(&self, due: &[(usize, u16)]) -> Vec<Due> {
+        let mut claims: Vec<Due> = Vec::with_capacity(due.len());
+        for (place, term_no) in due {
+            let Some(order) = self.orders.at(*place).map(|case| &case.order) else {
+                continue;
+            };
+            let mut holds = order.holds.iter();
+            let Some(position) = holds.position(|hold| hold.term_no == *term_no) else {
+                continue;
+            };
+            let (Some(sale), Some(agreement)) = (&order.sale, &order.agreement) else {
+                continue;
+            };
+            claims.push(Due {
+                place: *place,
+                position,
+                claim: Claim {
+                    merchant: order.merchant.clone(),
+                    order: order.id.clone(),
+                    currency: sale.value.currency,
+                    agreement: agreement.clone(),
+                    hold: order.holds[position].clone(),
+                    traceparent: order.traceparent.clone(),
+                },
+            });
+        }
+        claims.sort_unstable_by(|one, other| {
+            let key = |due: &'_ Due| (due.claim.hold.term_no, due.position);
+            let (a, b) = (&one.claim, &other.claim);
+            (&a.merchant, &a.order, key(one)).cmp(&(&b.merchant, &b.order, key(other)))
+        });
+        claims
+    }
+
+    /// The settlements that are under their minimum at their first pass and wait, said when new.
+    fn under_minimum(
+        &mut self,
+        due: &[Due],
+        judged: &[Judgement],
+        now: Instant,
+    ) -> anyhow::Result<BTreeMap<SettlementKey, Option<Entry>>> {
+        let claims = due.iter().map(|due| &due.claim);
+        let calendars = self.catalogue.calendars();
+        let groups = with_minimum(claims.zip(judged), &calendars);
+        let mut waits = BTreeMap::new();
+        for (key, group) in groups {
+            if group.due >= group.minimum {
+                continue;
+            }
+            let (waiting, first) = self.agenda.skip(&key, now);
+            if first {
+                let entry = skipped(&key, &group);
+                self.say(&key.0, &entry)?;
+            }
+            if waiting {
+                waits.insert(key, None);
+            }
+        }
+        Ok(waits)
+    }
+
+    /// Closes the parts of settlements that are complete.
+    pub(super) fn close(&mut self) -> anyhow::Result<()> {
+        for part in self.agenda.complete(self.now()) {
+            let entry = closed(&part).map_err(|error| overflow(&error))?;
+            self.say(&part.key.0, &entry)?;
+        }
+        Ok(())
+    }
+}
+
+/// The releases that payouts may answer, and the answers so far.
+#[derive(Default)]
+pub(super) struct Payouts {
+    /// Each with the settlement that it is part of.
+    releases: HashMap<ReleaseId, (Payout, Option<SettlementId>)>,
+    settlements: HashMap<SettlementId, Together>,
+    known: HashMap<ResultKey, ContentHash>,
+}
+
+/// The releases of a settlement.
+#[derive(Default)]
+struct Together {
+    releases: Vec<ReleaseId>,
+    forgotten: usize,
+}
+
+impl Payouts {
+    fn issued(&mut self, merchant: &MerchantId, entry: &Entry) {
+        let (Event::ReleaseIssued(release), Some(currency)) = (&entry.event, entry.currency) else {
+            return;
+        };
+        if let Some(settlement) = release.settlement_id {
+            let together = self.settlements.entry(settlement).or_default();
+            together.releases.push(release.release_id);
+        }
+        let payout = Payout {
+            merchant: merchant.clone(),
+            release: release.release_id,
+            order: entry.order.clone(),
+            hold: entry.hold,
+            currency,
+            amount: release.amount,
+            attempt: release.attempt,
+            state: PayoutState::Issued,
+            at: None,
+        };
+        self.releases
+            .insert(release.release_id, (payout, release.settlement_id));
+    }
+
+    /// Applies a result to the releases that it is about.
+    pub(super) fn answer(&mut self, result: &PayoutResult) -> Result<Vec<Entry>, Rejection> {
+        let key = result_key(result);
+        match self.known.insert(key.clone(), result.content) {
+            Some(first) if first == result.content => return Ok(Vec::new()),
+            Some(first) => {
+                self.known.insert(key, first);
+                return Err(answers::conflict());
+            }
+            None => {}
+        }
+        let single = ReleaseId(key.1);
+        let single = std::slice::from_ref(&single);
+        let releases = self.settlements.get(&SettlementId(key.1));
+        let releases = releases.map_or(single, |it| it.releases.as_slice());
+        let mut entries = Vec::new();
+        for release in releases {
+            let payout = self.releases.get_mut(release).map(|(payout, _)| payout);
+            if let Some(payout) = payout.filter(|it| it.merchant == result.merchant) {
+                entries.append(&mut payout::apply(payout, result));
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Forgets a release of an order that is forgotten.
+    pub(super) fn forget(&mut self, release: ReleaseId) {
+        let known = self.releases.remove(&release);
+        let Some(settlement) = known.and_then(|(_, settlement)| settlement) else {
+            return;
+        };
+        if let Some(together) = self.settlements.get_mut(&settlement) {
+            together.forgotten += 1;
+            if together.forgotten == together.releases.len() {
+                self.settlements.remove(&settlement);
+            }
+        }
+    }
+}
