@@ -24,8 +24,8 @@ use crate::kafka::{Admin, TopicSpec};
 use crate::operator::commands as operator;
 use crate::preflight;
 use crate::service::{self, Controls, Service};
-use crate::store::Store;
 use crate::simulate::command as simulate;
+use crate::store::Store;
 use crate::telemetry;
 
 /// Read when no `--config` names another and it is there.

@@ -6,8 +6,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
 
-mod explained;
 mod by_hand;
+mod explained;
 mod ledger;
 mod phrases;
 mod setup;

@@ -272,7 +272,11 @@ impl Lines {
         let amount = match (block.amount, block.hold_id) {
             (Some(amount), None) => amount.to_string(),
             (Some(amount), Some(hold)) => {
-                both!(language, "{amount} of hold {hold}", "冻结 {hold} 中的 {amount}")
+                both!(
+                    language,
+                    "{amount} of hold {hold}",
+                    "冻结 {hold} 中的 {amount}"
+                )
             }
             (None, Some(hold)) => both!(language, "hold {hold}", "冻结 {hold}"),
             (None, None) => both!(language, "the whole order", "整个订单"),

@@ -1,13 +1,17 @@
 //! The command line: what can be typed, and what each command answers to its caller.
 
+mod by_hand;
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-
-mod by_hand;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+
+pub use by_hand::{
+    ApproveArgs, BlockArgs, BlockBy, ByArgs, ExtendArgs, PauseArgs, ReleaseArgs, UnblockArgs,
+};
 
 use crate::books::Format;
 use crate::rules::ids::MerchantId;

@@ -1,0 +1,109 @@
+//! What people do by hand: each names who does it and why.
+
+use clap::{Args, ValueEnum};
+
+/// Who does it and why, kept with what they do.
+#[derive(Debug, Clone, Args)]
+pub struct ByArgs {
+    /// Who does this
+    #[arg(long, value_name = "NAME")]
+    pub actor: String,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+}
+
+#[derive(Debug, Args)]
+pub struct PauseArgs {
+    /// Only this currency's releases
+    #[arg(long, value_name = "CODE", conflicts_with = "merchant")]
+    pub currency: Option<String>,
+    /// Only this merchant's releases
+    #[arg(long, value_name = "ID")]
+    pub merchant: Option<String>,
+    #[command(flatten)]
+    pub by: ByArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct BlockArgs {
+    /// The merchant whose order it is
+    #[arg(long, value_name = "ID")]
+    pub merchant: String,
+    /// The order; it may be still to come
+    #[arg(long, value_name = "ID")]
+    pub order: String,
+    /// Only this hold of the order
+    #[arg(long, value_name = "UUID")]
+    pub hold: Option<uuid::Uuid>,
+    /// Only this much, in the order's currency; without it all that is left
+    #[arg(long, value_name = "AMOUNT")]
+    pub amount: Option<String>,
+    /// What stands in the way; the limit of a term lifts a manual block and never a legal one
+    #[arg(long, value_enum)]
+    pub kind: BlockBy,
+    #[command(flatten)]
+    pub by: ByArgs,
+}
+
+/// Kinds of blocks that people put up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BlockBy {
+    Manual,
+    Legal,
+}
+
+#[derive(Debug, Args)]
+pub struct UnblockArgs {
+    /// The merchant whose order it is
+    #[arg(long, value_name = "ID")]
+    pub merchant: String,
+    /// The order
+    #[arg(long, value_name = "ID")]
+    pub order: String,
+    /// The block, as `explain` names it
+    #[arg(long, value_name = "TEXT")]
+    pub reference: String,
+    #[command(flatten)]
+    pub by: ByArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ReleaseArgs {
+    /// The merchant whose hold it is
+    #[arg(long, value_name = "ID")]
+    pub merchant: String,
+    /// The hold
+    #[arg(long, value_name = "UUID")]
+    pub hold: uuid::Uuid,
+    /// Only this much, in the hold's currency; without it all that is not blocked
+    #[arg(long, value_name = "AMOUNT")]
+    pub amount: Option<String>,
+    #[command(flatten)]
+    pub by: ByArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ExtendArgs {
+    /// The merchant whose hold it is
+    #[arg(long, value_name = "ID")]
+    pub merchant: String,
+    /// The hold
+    #[arg(long, value_name = "UUID")]
+    pub hold: uuid::Uuid,
+    /// Nothing goes before this: 2026-12-24T00:00:00+08:00
+    #[arg(long, value_name = "INSTANT")]
+    pub until: String,
+    #[command(flatten)]
+    pub by: ByArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ApproveArgs {
+    /// The operation, as `proposals` names it
+    #[arg(value_name = "ID")]
+    pub operation: uuid::Uuid,
+    /// Who approves; another person than the one who asked
+    #[arg(long, value_name = "NAME")]
+    pub actor: String,
+}
