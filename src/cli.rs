@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::calendar_import::CalendarArgs;
+
 /// Holds merchants' money between order systems and payout systems, and releases it on the
 /// settlement date.
 #[derive(Debug, Parser)]
@@ -37,6 +39,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Measures how fast orders are held and released, on a scratch database and topics of its own
     Bench(BenchArgs),
+    /// Makes calendars of working days out of files of holidays
+    Calendar(CalendarArgs),
     /// Proves that the journal's sums equal the holds; exit code 1 and the difference when not
     Audit,
 }

@@ -10,6 +10,7 @@ use anyhow::{Context, bail};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::bench;
+use crate::calendar_import;
 use crate::cli::{Cli, Command, ExplainArgs, Role, TopicsArgs};
 use crate::clock::Clock;
 use crate::config::{self, Config, ConfigErrors};
@@ -47,6 +48,8 @@ pub async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Explain(args) => explain(&configured()?, &args).await,
         Command::Bench(args) => bench::run(configured()?, &args).await,
         Command::Audit => audit(&configured()?).await,
+        // Needs settings only to send.
+        Command::Calendar(args) => calendar_import::run(args, configured).await,
         // Needs no settings, and keeps its logs out of the view.
         Command::Demo(args) => demo::run(&args).await,
     }

@@ -14,6 +14,7 @@
 //! Arrows point one way: `rules` ◀ `message` ◀ {`store`, `kafka`} ◀ loops ◀ `main`.
 
 pub mod bench;
+pub mod calendar_import;
 pub mod cli;
 pub mod clock;
 pub mod commands;

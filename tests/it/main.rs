@@ -3,6 +3,7 @@
 mod agreements;
 mod arrival;
 mod bad_input;
+mod calendars;
 mod clients;
 mod gate;
 mod harness;
