@@ -46,7 +46,7 @@ pub struct CalendarArgs {
 
 #[derive(Debug, Subcommand)]
 pub enum CalendarCommand {
-    /// Makes a calendar.published.v1 message of an iCalendar (.ics) or CSV file (date,kind[,name])
+    /// Makes a calendar.published.v1 message of an iCalendar (.ics) or CSV file
     Import(ImportArgs),
 }
 
