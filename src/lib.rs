@@ -15,6 +15,7 @@
 
 pub mod bench;
 pub mod books;
+pub mod calendar_import;
 pub mod cli;
 pub mod clock;
 pub mod commands;

@@ -18,6 +18,8 @@ use crate::rules::ids::MerchantId;
 use crate::rules::money::Currency;
 use crate::rules::time::Instant;
 
+use crate::calendar_import::CalendarArgs;
+
 /// Holds merchants' money between order systems and payout systems, and releases it on the
 /// settlement date.
 #[derive(Debug, Parser)]
@@ -70,6 +72,8 @@ pub enum Command {
     Bench(BenchArgs),
     /// Says what would happen: events from a file in, the output events out; needs no server
     Simulate(SimulateArgs),
+    /// Makes calendars of working days out of files of holidays
+    Calendar(CalendarArgs),
     /// Proves that the journal's sums equal the holds; exit code 1 and the difference when not
     Audit,
     /// Writes the journal as double entry for other people's books

@@ -16,6 +16,7 @@ use anyhow::{Context, bail};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::bench;
+use crate::calendar_import;
 use crate::cli::{Cli, Command, Role, TopicsArgs};
 use crate::clock::Clock;
 use crate::config::{self, Config, ConfigErrors};
@@ -66,6 +67,8 @@ pub async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Statement(args) => statement::run(&configured()?, args).await,
         Command::Balances(args) => balances::run(&configured()?, &args).await,
         Command::Forecast(args) => forecast::run(&configured()?, &args).await,
+        // Needs settings only to send.
+        Command::Calendar(args) => calendar_import::run(args, configured).await,
         // Needs no settings, and keeps its logs out of the view.
         Command::Demo(args) => demo::run(&args).await,
     }

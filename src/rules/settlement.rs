@@ -168,8 +168,9 @@ impl Schedule<'_> {
     /// Whether a cycle date lies between the working day before `day` and `day`; with `in_month` in
     /// the month of `day`, and no other month has to be known.
     fn idle_before(&self, day: Date, in_month: bool) -> Option<bool> {
+        let counts = |idle: Date| !in_month || idle.month() == day.month();
         let mut idle = day.yesterday().ok()?;
-        while !(in_month && idle.month() != day.month()) && !self.working_days.works(idle)? {
+        while counts(idle) && !self.working_days.works(idle)? {
             if self.in_cycle(idle) {
                 return Some(true);
             }

@@ -5,6 +5,7 @@ mod arrival;
 mod audit;
 mod bad_input;
 mod bookkeeping;
+mod calendars;
 mod clients;
 mod gate;
 mod harness;

@@ -4,6 +4,10 @@
 //! `README.md`.
 
 #![expect(clippy::unwrap_used, reason = "a case that can't be read has failed")]
+#![expect(
+    clippy::print_stdout,
+    reason = "says which zone data was compared with"
+)]
 
 #[path = "../samples/mod.rs"]
 mod samples;
