@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
 
 mod explained;
+mod foretold;
 mod ledger;
 mod phrases;
 mod setup;
