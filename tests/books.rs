@@ -1,6 +1,8 @@
 //! Books without a database: names of accounts, statements that add up, forecasts that leave
 //! nothing out.
 
+#![expect(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
+
 mod samples;
 
 use std::sync::Arc;

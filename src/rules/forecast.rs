@@ -121,7 +121,8 @@ impl Forecaster {
                     Some((_, day)) if day > until => totals.later = totals.later.plus(amount)?,
                     Some((_, day)) if !amount.is_zero() => {
                         let sum = days.get(&day).copied();
-                        days.insert(day, sum.unwrap_or(Amount::zero(currency)).plus(amount)?);
+                        let sum = sum.unwrap_or_else(|| Amount::zero(currency));
+                        days.insert(day, sum.plus(amount)?);
                     }
                     Some(_) => {}
                     None => {

@@ -8,6 +8,7 @@
 
 mod by_hand;
 mod explained;
+mod foretold;
 mod ledger;
 mod phrases;
 mod setup;

@@ -38,6 +38,14 @@ impl OfOrder<'_> {
         // Under the minimum it moves on, until enough has come together: nobody knows when.
         let pays = tests.last().is_none_or(|test| test.passes);
         let first_failing = tests.iter().find(|test| !test.passes).map(|test| test.name);
+        let kept = ways::Kept {
+            order,
+            sale,
+            claim: &claim,
+            obstacles,
+            clock,
+            circumstances: self.circumstances,
+        };
         HoldExplained {
             hold_id: hold.id,
             term: hold.term.clone(),
@@ -53,7 +61,7 @@ impl OfOrder<'_> {
             limit_at: hold.limit_at,
             parts: parts(hold),
             expected_on: expected_on(&claim, obstacles).filter(|_| pays),
-            ways: ways::ways(order, sale, &claim, obstacles, clock, self.circumstances),
+            ways: kept.ways(),
             tests,
             first_failing,
         }

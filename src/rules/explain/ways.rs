@@ -10,7 +10,7 @@ use crate::rules::agreement::Anchor;
 use crate::rules::fact::{Completed, ContentHash, DisputeKind, DisputeOutcome};
 use crate::rules::hold::Hold;
 use crate::rules::money::{Amount, less};
-use crate::rules::order::{Closing, Noted, Order};
+use crate::rules::order::{Closing, Dispute, Noted, Order};
 use crate::rules::release::{Claim, Clock, Obstacle};
 use crate::rules::settlement;
 use crate::rules::time::Instant;
@@ -56,97 +56,122 @@ pub enum Then {
     TestedAgain,
 }
 
-/// Everything that can be done about what keeps this hold.
-pub(super) fn ways(
-    order: &Order,
-    sale: &Completed,
-    claim: &Claim,
-    obstacles: &[Obstacle],
-    clock: Clock,
-    circumstances: &Circumstances,
-) -> Vec<Way> {
-    let hold = &claim.hold;
-    if hold.left.is_zero() {
-        return Vec::new();
+/// What keeps one hold, and what there is to know about it.
+pub(super) struct Kept<'a> {
+    pub(super) order: &'a Order,
+    pub(super) sale: &'a Completed,
+    pub(super) claim: &'a Claim,
+    pub(super) obstacles: &'a [Obstacle],
+    pub(super) clock: Clock,
+    pub(super) circumstances: &'a Circumstances,
+}
+
+impl Kept<'_> {
+    /// Everything that can be done about it, in the order of the tests.
+    pub(super) fn ways(&self) -> Vec<Way> {
+        if self.claim.hold.left.is_zero() {
+            return Vec::new();
+        }
+        let mut ways = Vec::new();
+        if self.circumstances.paused.is_some() {
+            ways.push(way(Who::Operator, None, None, Then::TestedAgain));
+        }
+        if self.obstacles.contains(&Obstacle::Gate) {
+            let behind = self.circumstances.behind.clone();
+            ways.push(way(Who::Operator, None, behind, Then::TestedAgain));
+        }
+        self.clear_blocks(&mut ways);
+        for dispute in &self.order.disputes {
+            self.settle_dispute(dispute, &mut ways);
+        }
+        self.find_dates(&mut ways);
+        ways
     }
-    let mut ways = Vec::new();
-    let mut add = |who, message, about, then| {
-        ways.push(Way {
-            who,
-            message,
-            about,
-            then,
-        });
-    };
-    if circumstances.paused.is_some() {
-        add(Who::Operator, None, None, Then::TestedAgain);
+
+    fn clear_blocks(&self, ways: &mut Vec<Way>) {
+        let blocks = self.order.blocks.iter();
+        for block in blocks.filter(|it| it.cleared_at.is_none()) {
+            let mut without = self.order.clone();
+            let blocks = without.blocks.iter_mut();
+            for cleared in blocks.filter(|it| it.reference == block.reference) {
+                cleared.cleared_at = Some(self.clock.now);
+            }
+            let about = Some(block.reference.clone());
+            ways.push(way(Who::Operator, None, about, self.freed(&without)));
+        }
     }
-    if obstacles.contains(&Obstacle::Gate) {
-        let behind = circumstances.behind.clone();
-        add(Who::Operator, None, behind, Then::TestedAgain);
+
+    fn settle_dispute(&self, dispute: &Dispute, ways: &mut Vec<Way>) {
+        let about = Some(dispute.id.to_string());
+        let named = self.order.named(&dispute.id, self.sale.currency);
+        if let Some(closing) = &dispute.closed {
+            let charged = named.max(dispute.lost_chargeback(self.sale));
+            let expected = closing.value.refund_expected.unwrap_or(charged);
+            let up_to = less(expected, charged);
+            if !up_to.is_zero() {
+                let message = Some("refund.succeeded.v1");
+                let then = Then::Consumed { up_to };
+                ways.push(way(Who::RefundSystem, message, about, then));
+            }
+            return;
+        }
+        let message = Some("dispute.closed.v1");
+        if !self.claim.hold.blocked.is_zero() {
+            let mut without = self.order.clone();
+            let disputes = without.disputes.iter_mut();
+            for closed in disputes.filter(|it| it.id == dispute.id) {
+                closed.closed = Some(withdrawn(self.clock.now));
+            }
+            let then = self.freed(&without);
+            ways.push(way(Who::DisputeSystem, message, about.clone(), then));
+        }
+        if dispute.kind == DisputeKind::Chargeback {
+            let up_to = less(dispute.amount.unwrap_or(self.sale.amount), named);
+            let then = Then::Consumed { up_to };
+            ways.push(way(Who::DisputeSystem, message, about, then));
+        }
     }
-    let freed = |without: Order| {
-        let position = order.holds.iter().position(|it| it.id == hold.id);
-        let blocked = without.blocked(sale);
+
+    fn find_dates(&self, ways: &mut Vec<Way>) {
+        if self.obstacles.contains(&Obstacle::Pending) {
+            let message = match self.claim.term().map(|term| term.anchor) {
+                Some(Anchor::Confirmed) => "order.confirmed.v1",
+                _ => "order.delivered.v1",
+            };
+            let then = Then::ClockStarts;
+            ways.push(way(Who::OrderSystem, Some(message), None, then));
+        }
+        if self.obstacles.contains(&Obstacle::NoCalendar) {
+            let calendar = self.claim.agreement.calendar.as_ref();
+            let calendar = calendar.map(ToString::to_string);
+            let message = Some("calendar.published.v1");
+            ways.push(way(Who::CalendarSystem, message, calendar, Then::Dated));
+        }
+    }
+
+    /// What of the hold is free in the order without one of its blocks, and when it goes.
+    fn freed(&self, without: &Order) -> Then {
+        let hold = &self.claim.hold;
+        let mut holds = self.order.holds.iter();
+        let position = holds.position(|it| it.id == hold.id);
+        let blocked = without.blocked(self.sale);
         let blocked = position.and_then(|position| blocked.get(position).copied());
         let amount = less(hold.blocked, blocked.unwrap_or(hold.blocked));
         if amount.is_zero() {
             return Then::StillBlocked;
         }
-        let on = settles_on(claim, clock.now, circumstances);
+        let on = settles_on(self.claim, self.clock.now, self.circumstances);
         Then::Released { amount, on }
-    };
-    for block in order.blocks.iter().filter(|it| it.cleared_at.is_none()) {
-        let mut without = order.clone();
-        let blocks = without.blocks.iter_mut();
-        for cleared in blocks.filter(|it| it.reference == block.reference) {
-            cleared.cleared_at = Some(clock.now);
-        }
-        let about = Some(block.reference.clone());
-        add(Who::Operator, None, about, freed(without));
     }
-    for dispute in &order.disputes {
-        let about = Some(dispute.id.to_string());
-        let named = order.named(&dispute.id, sale.currency);
-        if let Some(closing) = &dispute.closed {
-            let expected = closing.value.refund_expected.unwrap_or(named);
-            let up_to = less(expected, named);
-            if !up_to.is_zero() {
-                let message = Some("refund.succeeded.v1");
-                add(Who::RefundSystem, message, about, Then::Consumed { up_to });
-            }
-            continue;
-        }
-        let mut without = order.clone();
-        for closed in without.disputes.iter_mut().filter(|it| it.id == dispute.id) {
-            closed.closed = Some(withdrawn(clock.now));
-        }
-        let message = Some("dispute.closed.v1");
-        add(Who::DisputeSystem, message, about.clone(), freed(without));
-        if dispute.kind == DisputeKind::Chargeback {
-            let up_to = less(dispute.amount.unwrap_or(sale.amount), named);
-            let then = Then::Consumed { up_to };
-            add(Who::DisputeSystem, message, about, then);
-        }
+}
+
+fn way(who: Who, message: Option<&'static str>, about: Option<String>, then: Then) -> Way {
+    Way {
+        who,
+        message,
+        about,
+        then,
     }
-    for obstacle in obstacles {
-        match obstacle {
-            Obstacle::Pending => {
-                let message = match claim.term().map(|term| term.anchor) {
-                    Some(Anchor::Confirmed) => "order.confirmed.v1",
-                    _ => "order.delivered.v1",
-                };
-                add(Who::OrderSystem, Some(message), None, Then::ClockStarts);
-            }
-            Obstacle::NoCalendar => {
-                let calendar = claim.agreement.calendar.as_ref().map(ToString::to_string);
-                let message = Some("calendar.published.v1");
-                add(Who::CalendarSystem, message, calendar, Then::Dated);
-            }
-            _ => {}
-        }
-    }
-    ways
 }
 
 fn withdrawn(at: Instant) -> Noted<Closing> {

@@ -57,6 +57,7 @@ pub(super) fn anchor(anchor: Anchor, language: Language) -> &'static str {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "one arm per finding")]
 pub(super) fn found(test: &Test, language: Language) -> String {
     match &test.finding {
         Finding::Left { amount } => both!(language, "{amount} is left", "剩余 {amount}"),
