@@ -140,6 +140,29 @@ fn an_instant_needs_its_offset() {
 }
 
 #[test]
+fn what_one_person_may_let_go_is_an_amount_per_currency() {
+    let file = "[approval]\nabove = { EUR = \"1000.00\", JPY = 150000 }";
+    let variables = with(&[("HOLDBACK_APPROVAL_ABOVE_EUR", "50")]);
+    let above = load(Some(file), &variables).unwrap().approval.above;
+    let shown: Vec<String> = above
+        .iter()
+        .map(|(currency, amount)| format!("{currency} {amount}"))
+        .collect();
+    assert_eq!(shown, ["EUR 50.00", "JPY 150000"]);
+    let wrong = with(&[
+        ("HOLDBACK_APPROVAL_ABOVE_JPY", "1.5"),
+        ("HOLDBACK_APPROVAL_ABOVE_XYZ", "1"),
+    ]);
+    assert_eq!(
+        load(None, &wrong).unwrap_err(),
+        [
+            "HOLDBACK_APPROVAL_ABOVE_JPY is \"1.5\", expected an amount, by a currency",
+            "HOLDBACK_APPROVAL_ABOVE_XYZ is \"1\", expected an amount, by a currency",
+        ]
+    );
+}
+
+#[test]
 fn librdkafka_properties_pass_through_under_both_names() {
     let file = r#"
         [kafka.properties]

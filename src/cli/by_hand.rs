@@ -74,8 +74,11 @@ pub struct ReleaseArgs {
     #[arg(long, value_name = "ID")]
     pub merchant: String,
     /// The hold
-    #[arg(long, value_name = "UUID")]
-    pub hold: uuid::Uuid,
+    #[arg(long, value_name = "UUID", required_unless_present = "before_start")]
+    pub hold: Option<uuid::Uuid>,
+    /// Every hold of the merchant that was due before `release.not_before`, one after the other
+    #[arg(long, conflicts_with_all = ["hold", "amount"])]
+    pub before_start: bool,
     /// Only this much, in the hold's currency; without it all that is not blocked
     #[arg(long, value_name = "AMOUNT")]
     pub amount: Option<String>,

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 
-use super::{Answer, By, Operator, Request};
+use super::{Answer, By, Operator, OperatorError, Request};
 use crate::cli::{
     ApproveArgs, BlockArgs, BlockBy, ByArgs, ExtendArgs, PauseArgs, ReleaseArgs, UnblockArgs,
 };
@@ -120,17 +120,47 @@ pub async fn unblock(config: Config, args: &UnblockArgs) -> anyhow::Result<()> {
     act(config, &request, &args.by).await
 }
 
-/// Lets a hold's money go now.
+/// Lets a hold's money go now, or that of every hold that was due before going live. Of several, one
+/// that can't go keeps none of the others.
 ///
 /// # Errors
 /// See [`pause`].
 pub async fn release(config: Config, args: &ReleaseArgs) -> anyhow::Result<()> {
+    let merchant = merchant(&args.merchant)?;
+    let Some(hold) = args.hold else {
+        return before_start(config, &merchant, &args.by).await;
+    };
     let request = Request::Release {
-        merchant: merchant(&args.merchant)?,
-        hold: HoldId(args.hold),
+        merchant,
+        hold: HoldId(hold),
         amount: args.amount.clone(),
     };
     act(config, &request, &args.by).await
+}
+
+async fn before_start(config: Config, merchant: &MerchantId, by: &ByArgs) -> anyhow::Result<()> {
+    let by = By::new(&by.actor, &by.reason)?;
+    let operator = Operator::new(open(&config).await?, Arc::new(config));
+    let requests = operator.before_start(merchant).await?;
+    let mut stay = 0_u32;
+    for request in &requests {
+        match operator.submit(request, &by).await {
+            Ok(answer) => told(&answer),
+            Err(OperatorError::Refused(why)) => {
+                stay += 1;
+                say(&format!("stays: {why}"));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    say(&format!(
+        "{} holds were due before the start, {stay} of them stay",
+        requests.len()
+    ));
+    if stay > 0 {
+        bail!("not all of them could go");
+    }
+    Ok(())
 }
 
 /// Puts a hold's dates off.

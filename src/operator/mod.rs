@@ -129,6 +129,25 @@ impl Operator {
         }
     }
 
+    /// What a merchant's holds ask for that were due before `release.not_before`: a release each, of
+    /// what is free now. Nothing before the first start.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn before_start(&self, merchant: &MerchantId) -> Result<Vec<Request>, StoreError> {
+        let Some(deployment) = self.store.deployment().await? else {
+            return Ok(Vec::new());
+        };
+        let start = deployment.release_not_before;
+        let holds = self.store.due_before(merchant, start).await?;
+        let requests = holds.into_iter().map(|(hold, free)| Request::Release {
+            merchant: merchant.clone(),
+            hold,
+            amount: Some(free.to_string()),
+        });
+        Ok(requests.collect())
+    }
+
     /// From now on.
     fn patience(&self) -> Patience {
         let seconds = self.config.release.max_staleness_seconds;

@@ -58,7 +58,7 @@ pub(super) fn decide(
             let on = on.map(|on| on.to_string()).unwrap_or_default();
             Decided {
                 says: format!("the hold's money goes no earlier than {until}, settlement {on}"),
-                ..changed(order, claim, entry)
+                ..changed(order, &claim, entry)
             }
         }
         Request::Pause { .. } | Request::Resume { .. } => {
@@ -142,7 +142,7 @@ fn let_go(
     Ok(Decided {
         lets_go: Some(sum),
         says: format!("{sum} {currency} of the hold are released"),
-        ..changed(order, claim, entry)
+        ..changed(order, &claim, entry)
     })
 }
 
@@ -162,7 +162,7 @@ fn claim(order: &Order, hold: HoldId) -> Result<Claim, OperatorError> {
 }
 
 /// Puts the changed hold back into its order.
-fn changed(order: &mut Order, claim: Claim, entry: Entry) -> Decided {
+fn changed(order: &mut Order, claim: &Claim, entry: Entry) -> Decided {
     for hold in &mut order.holds {
         if hold.id == claim.hold.id {
             hold.clone_from(&claim.hold);

@@ -77,6 +77,30 @@ impl fmt::Display for Proposal {
 }
 
 impl Store {
+    /// A merchant's holds that were due before this and have free money, with how much: those that
+    /// wait for a person after going live. Holds whose parts have several dates are not among them.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn due_before(
+        &self,
+        merchant: &MerchantId,
+        start: Instant,
+    ) -> Result<Vec<(HoldId, Decimal)>, StoreError> {
+        let rows = sqlx::query!(
+            r#"SELECT hold_id, left_now - blocked AS "free!" FROM holds
+               WHERE merchant_id = $1 AND release_at < $2 AND left_now > blocked AND tails IS NULL
+               ORDER BY release_at, order_id, term_no"#,
+            merchant.as_str(),
+            start as _,
+        )
+        .fetch_all(&self.pool)
+        .await
+        .map_err(failed("list what was due before the start"))?;
+        let holds = rows.into_iter().map(|row| (HoldId(row.hold_id), row.free));
+        Ok(holds.collect())
+    }
+
     /// The requests that wait for a second person, the oldest first.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use holdback::rules::by_hand;
 use holdback::rules::calendar::Calendars;
 use holdback::rules::decide::{self, World};
+use holdback::rules::hold::Part;
 use holdback::rules::money::Amount;
 use holdback::rules::order::{Block, BlockKind};
 use holdback::rules::release::{self, Claim};
@@ -51,95 +52,103 @@ fn acts() -> impl Strategy<Value = Act> {
 
 /// Does it on that day; answers what went, and notes until when which hold must stay.
 fn act(run: &mut Run, number: usize, day: i64, act: &Act, until: &mut BTreeMap<usize, i64>) -> i64 {
-    let calendars = Calendars::default();
+    match act {
+        Act::Block { .. } | Act::Unblock(_) => block(run, number, day, act),
+        Act::Early { hold, amount } => return let_go(run, day, *hold, amount.map(cents)),
+        Act::Extend { hold, day } => put_off(run, number, *hold, *day, until),
+    }
+    0
+}
+
+fn block(run: &mut Run, number: usize, day: i64, act: &Act) {
     let agreements = run.agreements.clone();
     let world = World {
         agreements: &agreements,
-        calendars: &calendars,
+        calendars: &Calendars::default(),
         now: at(day * DAY),
     };
-    let claim = |run: &Run, hold: usize| {
-        let found = run.order.holds.get(hold)?;
-        Some(Claim {
-            merchant: run.order.merchant.clone(),
-            order: run.order.id.clone(),
-            currency: cny(),
-            agreement: run.order.agreement.clone()?,
-            hold: found.clone(),
-            traceparent: None,
-        })
-    };
-    match act {
+    let entries = match act {
         Act::Block {
             hold,
             amount,
             legal,
         } => {
+            let kinds = [BlockKind::Manual, BlockKind::Legal];
             let block = Block {
                 reference: format!("B{number}"),
-                kind: if *legal {
-                    BlockKind::Legal
-                } else {
-                    BlockKind::Manual
-                },
+                kind: kinds[usize::from(*legal)],
                 reason: "because".to_owned(),
                 hold: hold.and_then(|hold| Some(run.order.holds.get(hold)?.id)),
                 amount: amount.map(cents),
                 opened_at: world.now,
                 cleared_at: None,
             };
-            let entries = decide::block(&mut run.order, block, world);
-            run.journal.extend(entries);
+            decide::block(&mut run.order, block, world)
         }
         Act::Unblock(nth) => {
             let reference = run.order.blocks.get(*nth).map(|it| it.reference.clone());
-            let reference = reference.unwrap_or_default();
-            let entries = decide::unblock(&mut run.order, &reference, world.now, world);
-            run.journal.extend(entries);
+            decide::unblock(
+                &mut run.order,
+                &reference.unwrap_or_default(),
+                world.now,
+                world,
+            )
         }
-        Act::Early { hold, amount } => {
-            let Some(mut claim) = claim(run, *hold) else {
-                return 0;
-            };
-            let before = claim.hold.clone();
-            if let Ok(portion) = by_hand::early(&before, amount.map(cents)) {
-                assert!(portion.amount <= before.free(), "blocked money goes early");
-                let entry = release::issue(&mut claim, &portion, None, world.now);
-                assert_eq!(
-                    claim.hold.blocked, before.blocked,
-                    "what is blocked stays so"
-                );
-                run.journal.push(entry);
-                run.order.holds[*hold] = claim.hold;
-                return units(portion.amount);
-            }
-        }
-        Act::Extend { hold, day } => {
-            let Some(mut claim) = claim(run, *hold) else {
-                return 0;
-            };
-            let before = claim.hold.parts();
-            let cause = format!("operation:{number}");
-            if let Ok(entry) = by_hand::extend(&mut claim, at(day * DAY), &calendars, cause) {
-                let first = |hold: &[holdback::rules::hold::Part]| {
-                    let parts = hold.iter().filter(|part| !part.amount.is_zero());
-                    parts
-                        .filter_map(|part| part.dates)
-                        .map(|it| it.release_at)
-                        .min()
-                };
-                assert!(
-                    first(&before) <= first(&claim.hold.parts()),
-                    "a date moves forward"
-                );
-                run.journal.push(entry);
-                run.order.holds[*hold] = claim.hold;
-                let known = until.entry(*hold).or_insert(*day);
-                *known = (*known).max(*day);
-            }
-        }
+        Act::Early { .. } | Act::Extend { .. } => Vec::new(),
+    };
+    run.journal.extend(entries);
+}
+
+fn claim(run: &Run, hold: usize) -> Option<Claim> {
+    let found = run.order.holds.get(hold)?;
+    Some(Claim {
+        merchant: run.order.merchant.clone(),
+        order: run.order.id.clone(),
+        currency: cny(),
+        agreement: run.order.agreement.clone()?,
+        hold: found.clone(),
+        traceparent: None,
+    })
+}
+
+fn let_go(run: &mut Run, day: i64, hold: usize, amount: Option<Amount>) -> i64 {
+    let Some(mut claim) = claim(run, hold) else {
+        return 0;
+    };
+    let before = claim.hold.clone();
+    let Ok(portion) = by_hand::early(&before, amount) else {
+        return 0;
+    };
+    assert!(portion.amount <= before.free(), "blocked money goes early");
+    let entry = release::issue(&mut claim, &portion, None, at(day * DAY));
+    assert_eq!(
+        claim.hold.blocked, before.blocked,
+        "what is blocked stays so"
+    );
+    run.journal.push(entry);
+    run.order.holds[hold] = claim.hold;
+    units(portion.amount)
+}
+
+fn put_off(run: &mut Run, number: usize, hold: usize, day: i64, until: &mut BTreeMap<usize, i64>) {
+    let Some(mut claim) = claim(run, hold) else {
+        return;
+    };
+    let first = |parts: Vec<Part>| {
+        let parts = parts.into_iter().filter(|part| !part.amount.is_zero());
+        let dates = parts.filter_map(|part| part.dates);
+        dates.map(|it| it.release_at).min()
+    };
+    let before = first(claim.hold.parts());
+    let cause = format!("operation:{number}");
+    if let Ok(entry) = by_hand::extend(&mut claim, at(day * DAY), &Calendars::default(), cause) {
+        let after = first(claim.hold.parts());
+        assert!(before <= after, "a date moves forward");
+        run.journal.push(entry);
+        run.order.holds[hold] = claim.hold;
+        let known = until.entry(hold).or_insert(day);
+        *known = (*known).max(day);
     }
-    0
 }
 
 /// What the blocks of people ask for is there, as far as money is.

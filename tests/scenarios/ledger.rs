@@ -162,8 +162,7 @@ impl Ledger {
             gate: Some(now),
             not_before: instant("2020-01-01", &zone, "00:00")?,
         };
-        let mut carry = false;
-        let mut pauses = Pauses::default();
+        let (mut carry, mut pauses) = (false, Pauses::default());
         loop {
             rest = match rest {
                 [] => break,
@@ -193,12 +192,11 @@ impl Ledger {
         self.judged.clear();
         let calendars = self.calendars.clone();
         for (name, order) in &mut self.orders {
-            let (Some(agreement), Some(sale)) = (&order.agreement, &order.sale) else {
+            let settled = order.agreement.as_ref().zip(order.sale.as_ref());
+            let paused = |currency| pauses.over(&order.merchant, currency).is_some();
+            let Some((agreement, sale)) = settled.filter(|it| !paused(it.1.value.currency)) else {
                 continue;
             };
-            if pauses.over(&order.merchant, sale.value.currency).is_some() {
-                continue;
-            }
             for hold in &mut order.holds {
                 let mut claim = Claim {
                     merchant: order.merchant.clone(),

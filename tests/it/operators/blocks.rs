@@ -1,12 +1,13 @@
 //! Blocks that people put up and clear, also those of refused messages.
 
-use holdback::operator::Request;
+use holdback::operator::{Answer, Operator, OperatorError, Request};
 use holdback::rules::ids::HoldId;
 use holdback::rules::order::BlockKind;
+use tokio::task::JoinHandle;
 
 use super::{by, hold, merchant, order_id, unblock};
-use crate::harness::Holdback;
 use crate::harness::facts::{agreement, order, refund};
+use crate::harness::{Holdback, eventually};
 
 fn block(of: &str, hold: Option<HoldId>, amount: Option<&str>, block: BlockKind) -> Request {
     Request::Block {
@@ -19,6 +20,7 @@ fn block(of: &str, hold: Option<HoldId>, amount: Option<&str>, block: BlockKind)
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "one story, told line by line")]
 async fn what_a_person_blocks_stays_until_a_person_clears_it() {
     let mut hb = Holdback::start("byhand", "11-03 12:00").await;
     hb.send(agreement("*", "AG-1"));
@@ -155,6 +157,12 @@ async fn a_person_clears_the_block_of_a_refused_message() {
     hb.checked_end().await;
 }
 
+/// Begins to block an order.
+fn spawn(operator: &Operator, id: &str) -> JoinHandle<Result<Answer, OperatorError>> {
+    let (operator, request) = (operator.clone(), block(id, None, None, BlockKind::Manual));
+    tokio::spawn(async move { operator.submit(&request, &by("Ann")).await })
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_block_and_a_release_that_race_never_both_have_the_money() {
     let mut hb = Holdback::start("raced", "11-03 12:00").await;
@@ -165,15 +173,14 @@ async fn a_block_and_a_release_that_race_never_both_have_the_money() {
         hb.send(order(id, "O-1", "100", "11-03"));
     }
     hb.applied().await;
-    // Blocks stream in while everything falls due.
-    let blocking: Vec<_> = merchants
+    // Half of the blocks are under way when everything falls due, half come then.
+    let operator = hb.operator();
+    let mut blocking: Vec<_> = merchants[..20]
         .iter()
-        .map(|id| {
-            let (operator, request) = (hb.operator(), block(id, None, None, BlockKind::Manual));
-            tokio::spawn(async move { operator.submit(&request, &by("Ann")).await })
-        })
+        .map(|id| spawn(&operator, id))
         .collect();
     hb.set("11-10");
+    blocking.extend(merchants[20..].iter().map(|id| spawn(&operator, id)));
     for done in blocking {
         done.await.expect("no panic").expect("blocked");
     }
@@ -191,5 +198,74 @@ async fn a_block_and_a_release_that_race_never_both_have_the_money() {
         let released = story.iter().any(|line| line.contains("releases 100.00"));
         assert_ne!(blocked, released, "{story:?}");
     }
+    hb.checked_end().await;
+}
+
+/// Locks the holds of a merchant.
+async fn hold_row(hb: &Holdback, id: &str) -> sqlx::Transaction<'static, sqlx::Postgres> {
+    let mut row = hb.pool().begin().await.expect("a transaction");
+    sqlx::query("SELECT FROM holds WHERE merchant_id = $1 FOR UPDATE")
+        .bind(id)
+        .execute(&mut *row)
+        .await
+        .expect("the row");
+    row
+}
+
+/// Waits until so many statements of this database wait for a lock.
+async fn waiting(hb: &Holdback, expected: i64) {
+    eventually("statements wait for a lock", async || {
+        let now = hb.number(
+            "SELECT count(*) FROM pg_stat_activity
+             WHERE datname = current_database() AND wait_event_type = 'Lock'",
+        );
+        match now.await {
+            now if now == expected => Ok(()),
+            now => Err(format!("{now} wait")),
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_block_and_a_release_the_database_lets_the_first_go_first() {
+    let mut hb = Holdback::start("ordered", "11-03 12:00").await;
+    hb.send(agreement("*", "AG-1"));
+    hb.applied().await;
+    hb.send(order("M-block", "O-1", "100", "11-03"));
+    hb.send(order("M-release", "O-1", "100", "11-04"));
+    hb.applied().await;
+    // Somebody has the hold's row, so that both must queue for it: first the block is there first.
+    let row = hold_row(&hb, "M-block").await;
+    let put = spawn(&hb.operator(), "M-block");
+    waiting(&hb, 1).await;
+    hb.set("11-10");
+    waiting(&hb, 2).await;
+    row.rollback().await.expect("the row is free");
+    put.await.expect("no panic").expect("blocked");
+    hb.due_done().await;
+    let row = hold_row(&hb, "M-release").await;
+    hb.set("11-11");
+    waiting(&hb, 1).await;
+    let put = spawn(&hb.operator(), "M-release");
+    waiting(&hb, 2).await;
+    row.rollback().await.expect("the row is free");
+    put.await.expect("no panic").expect("blocked");
+    hb.due_done().await;
+    let first = hb.story("M-block").await;
+    assert_eq!(first.len(), 2, "{first:?}");
+    assert!(
+        first[1].starts_with("O-1 blocked 100.00 of 100.00"),
+        "{first:?}"
+    );
+    hb.tells(
+        "M-release",
+        "
+        O-1 sale holds 100.00 until 11-11
+        O-1 releases 100.00 due 11-11/1
+        closed 11-11/1: 1 with 100.00
+    ",
+    )
+    .await;
     hb.checked_end().await;
 }

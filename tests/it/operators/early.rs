@@ -86,6 +86,11 @@ async fn what_was_due_before_going_live_goes_by_a_person() {
     hb.send(agreement("*", "AG-1"));
     hb.applied().await;
     hb.send(order("M-1", "O-1", "100", "11-02"));
+    for (id, when) in [("O-1", "11-02"), ("O-2", "11-02"), ("O-3", "11-04")] {
+        hb.send(order("M-2", id, "100", when));
+    }
+    hb.applied().await;
+    hb.send(opened("M-2", "O-1", "D-1", "return", "11-04").with(json!({ "amount": "40" })));
     hb.pass_to("11-12").await;
     let held = "O-1 sale holds 100.00 until 11-09";
     hb.tells("M-1", held).await;
@@ -93,6 +98,23 @@ async fn what_was_due_before_going_live_goes_by_a_person() {
     hb.due_done().await;
     let gone = format!("{held}\nO-1 releases 100.00 early -/-");
     hb.tells("M-1", &gone).await;
+    // All of a merchant's at once: what is free of each.
+    let requests = hb.operator().before_start(&merchant("M-2")).await;
+    for request in requests.expect("requests") {
+        hb.done(&request).await;
+    }
+    let told = hb.story("M-2").await;
+    let gone = told.iter().filter(|line| line.contains("releases"));
+    let mut gone: Vec<&String> = gone.collect();
+    gone.sort_unstable();
+    let expected = [
+        "O-1 releases 60.00 early -/-",
+        "O-2 releases 100.00 early -/-",
+        "O-3 releases 100.00 due 11-11/1",
+    ];
+    assert_eq!(gone, expected, "{told:#?}");
+    let again = hb.operator().before_start(&merchant("M-2")).await;
+    assert_eq!(again.expect("requests"), []);
     hb.checked_end().await;
 }
 

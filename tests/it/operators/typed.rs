@@ -61,6 +61,10 @@ async fn people_act_by_commands_that_say_what_happened() {
         "{}",
         ended.said
     );
+    let all = ["release", "--merchant", "M-1", "--before-start"];
+    let said = succeeds(by(&all));
+    assert!(said.contains("0 holds were due before the start"), "{said}");
+    fails(by(&["release", "--merchant", "M-1"]), 2);
     let until = ["--until", "2026-12-24T00:00:00+08:00"];
     let said = fails(by(&[&["extend"], &hold[..], &until].concat()), 1);
     assert!(said.contains("merchant M-1 has no hold"), "{said}");
