@@ -76,13 +76,10 @@ impl<S: Sink> Books<S> {
         entry: &Entry,
         at: Instant,
     ) -> io::Result<()> {
-        if !self.merchants.contains_key(merchant) {
-            self.merchants.insert(merchant.clone(), Numbers::default());
-        }
-        let numbers = self
-            .merchants
-            .get_mut(merchant)
-            .expect("inserted right before");
+        let numbers = match self.merchants.get_mut(merchant) {
+            Some(known) => known,
+            None => self.merchants.entry(merchant.clone()).or_default(),
+        };
         let event_type = EventType::of(&entry.event);
         numbers.last += 1;
         let last = match event_type.topic() {

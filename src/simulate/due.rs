@@ -169,7 +169,7 @@ impl<S: Sink> Simulation<S> {
     pub(super) fn release(&mut self) -> anyhow::Result<()> {
         let now = self.now();
         let due = self.agenda.due(now);
-        let mut due = self.claims(&due);
+        let due = self.claims(&due);
         let clock = Clock {
             now,
             gate: Some(now),
@@ -180,7 +180,7 @@ impl<S: Sink> Simulation<S> {
         let settled_at = settled_at(due.iter().map(|it| (&it.claim, &it.claim.hold)));
         let waits = self.under_minimum(&due, &judged, now)?;
         let calendars = self.catalogue.calendars();
-        for (due, judgement) in due.iter_mut().zip(&judged) {
+        for (mut due, judgement) in due.into_iter().zip(&judged) {
             let merchant = due.claim.merchant.clone();
             let carried = carry_out(&mut due.claim, judgement, &waits, &calendars, now);
             for mut entry in carried.entries {
@@ -199,7 +199,7 @@ impl<S: Sink> Simulation<S> {
                 self.agenda.look(at, due.place, due.claim.hold.term_no);
             }
             let case = self.orders.at_mut(due.place);
-            case.order.holds[due.position] = due.claim.hold.clone();
+            case.order.holds[due.position] = due.claim.hold;
             self.orders.touched(due.place, now);
         }
         Ok(())
@@ -207,37 +207,36 @@ impl<S: Sink> Simulation<S> {
 
     /// The holds at these places, by merchant, order and term.
     fn claims(&self, due: &[(usize, u16)]) -> Vec<Due> {
-        let mut claims: Vec<Due> = Vec::with_capacity(due.len());
+        let mut found = Vec::with_capacity(due.len());
         for (place, term_no) in due {
             let Some(order) = self.orders.at(*place).map(|case| &case.order) else {
                 continue;
             };
             let mut holds = order.holds.iter();
-            let Some(position) = holds.position(|hold| hold.term_no == *term_no) else {
-                continue;
-            };
-            let (Some(sale), Some(agreement)) = (&order.sale, &order.agreement) else {
-                continue;
-            };
-            claims.push(Due {
-                place: *place,
-                position,
-                claim: Claim {
-                    merchant: order.merchant.clone(),
-                    order: order.id.clone(),
-                    currency: sale.value.currency,
-                    agreement: agreement.clone(),
-                    hold: order.holds[position].clone(),
-                    traceparent: order.traceparent.clone(),
-                },
-            });
+            if let Some(position) = holds.position(|hold| hold.term_no == *term_no) {
+                found.push((&order.merchant, &order.id, position, *place, order));
+            }
         }
-        claims.sort_unstable_by(|one, other| {
-            let key = |due: &'_ Due| (due.claim.hold.term_no, due.position);
-            let (a, b) = (&one.claim, &other.claim);
-            (&a.merchant, &a.order, key(one)).cmp(&(&b.merchant, &b.order, key(other)))
-        });
-        claims
+        // Sorted before the claims are made, which are large.
+        found.sort_unstable_by_key(|(merchant, id, position, ..)| (*merchant, *id, *position));
+        let claims = found
+            .into_iter()
+            .filter_map(|(_, _, position, place, order)| {
+                let sale = &order.sale.as_ref()?.value;
+                Some(Due {
+                    place,
+                    position,
+                    claim: Claim {
+                        merchant: order.merchant.clone(),
+                        order: order.id.clone(),
+                        currency: sale.currency,
+                        agreement: order.agreement.clone()?,
+                        hold: order.holds[position].clone(),
+                        traceparent: order.traceparent.clone(),
+                    },
+                })
+            });
+        claims.collect()
     }
 
     /// The settlements that are under their minimum at their first pass and wait, said when new.

@@ -101,6 +101,10 @@ impl<S: Sink> Simulation<S> {
                 self.waiting.insert(key);
             }
         }
+        if looks.is_empty() {
+            // An order seldom gets more holds later; room for some would be most of its size.
+            self.orders.at_mut(place).order.holds.shrink_to_fit();
+        }
         self.orders.touched(place, now);
     }
 

@@ -75,10 +75,9 @@ impl<E: Write> Sink for Summary<E> {
 }
 
 impl Totals {
-    /// What went this way, less what came back.
-    fn net(&self, debit: Account, credit: Account) -> Decimal {
-        let moved = |from, to| self.moved.get(&(from, to)).copied().unwrap_or_default();
-        moved(debit, credit) - moved(credit, debit)
+    fn moved(&self, debit: Account, credit: Account) -> Decimal {
+        let moved = self.moved.get(&(debit, credit));
+        moved.copied().unwrap_or_default()
     }
 
     /// What lies in an account.
@@ -134,7 +133,8 @@ fn show_currency(
     let mut line = |what: &str, amount: Decimal, more: &str| {
         let mut amount = amount;
         amount.rescale(currency.exponent());
-        writeln!(out, "{currency}  {what:<12}{:>20}  {more}", sum(amount))
+        let line = format!("{currency}  {what:<12}{:>20}  {more}", sum(amount));
+        writeln!(out, "{}", line.trim_end())
     };
     let released = format!(
         "{}, {}",
@@ -143,9 +143,12 @@ fn show_currency(
     );
     line("held", totals.balance(Account::Held), "")?;
     line("released", totals.released, &released)?;
-    let consumed = totals.net(Account::Held, Account::Refunded);
+    // Less what came back into a hold.
+    let consumed = totals.moved(Account::Held, Account::Refunded)
+        - totals.moved(Account::Refunded, Account::Held);
     line("consumed", consumed, "")?;
-    line("reversed", totals.net(Account::Held, Account::Proceeds), "")?;
+    let reversed = totals.moved(Account::Held, Account::Proceeds);
+    line("reversed", reversed, "")?;
     line("receivable", -totals.balance(Account::Receivable), "")?;
     let dated = next
         .iter()

@@ -13,6 +13,7 @@ mod operators;
 mod payouts;
 mod processes;
 mod releases;
+mod simulated;
 mod statements;
 mod strangers;
 mod whole_way;
