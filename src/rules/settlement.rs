@@ -158,14 +158,14 @@ impl Schedule<'_> {
         match self.roll {
             Roll::Unadjusted => Some(false),
             Roll::Following => self.idle_before(day, |_| true),
-            Roll::Preceding => self.idle_after(day, |_, _| true),
+            Roll::Preceding => self.idle_after(day, |_| Some(true)),
             Roll::ModifiedFollowing => {
                 let same_month =
                     |one: Date, other: Date| one.first_of_month() == other.first_of_month();
                 if self.idle_before(day, |idle| same_month(idle, day))? {
                     return Some(true);
                 }
-                self.idle_after(day, |idle, next| !same_month(idle, next))
+                self.idle_after(day, |idle| self.idle_to_month_end(idle))
             }
         }
     }
@@ -182,18 +182,29 @@ impl Schedule<'_> {
         Some(false)
     }
 
-    /// Whether a cycle date that qualifies lies between `day` and the working day after it; the
-    /// test gets both.
-    fn idle_after(&self, day: Date, qualifies: impl Fn(Date, Date) -> bool) -> Option<bool> {
-        let next = nth_working_day(day, 1, self.working_days)?;
+    /// Whether a cycle date that qualifies lies between `day` and the working day after it. No day
+    /// beyond that date is asked for: the calendar may end there.
+    fn idle_after(&self, day: Date, qualifies: impl Fn(Date) -> Option<bool>) -> Option<bool> {
         let mut idle = day.tomorrow().ok()?;
-        while idle < next {
-            if self.in_cycle(idle) && qualifies(idle, next) {
+        while !self.working_days.works(idle)? {
+            if self.in_cycle(idle) && qualifies(idle)? {
                 return Some(true);
             }
             idle = idle.tomorrow().ok()?;
         }
         Some(false)
+    }
+
+    /// Whether no day from this one to the end of its month works.
+    fn idle_to_month_end(&self, day: Date) -> Option<bool> {
+        let mut next = day;
+        while next.first_of_month() == day.first_of_month() {
+            if self.working_days.works(next)? {
+                return Some(false);
+            }
+            next = next.tomorrow().ok()?;
+        }
+        Some(true)
     }
 
     /// Whether this is a settlement date before rolling.
