@@ -37,6 +37,9 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Measures how fast orders are held and released, on a scratch database and topics of its own
     Bench(BenchArgs),
+    /// Looks at agreements before they are published
+    #[command(subcommand)]
+    Agreement(AgreementCommand),
     /// Proves that the journal's sums equal the holds; exit code 1 and the difference when not
     Audit,
 }
@@ -114,6 +117,20 @@ pub struct BenchArgs {
     /// JSON instead of a table
     #[arg(long)]
     pub json: bool,
+}
+
+/// What can be done with agreements.
+#[derive(Debug, Subcommand)]
+pub enum AgreementCommand {
+    /// Lists everything that is wrong with an agreement (exit code 1), or says what it agrees
+    Check {
+        /// The agreement as JSON, or a `CloudEvent` with it
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Day from which the settlement dates are shown; without it that of `effective_from`
+        #[arg(long, value_name = "DATE")]
+        from: Option<jiff::civil::Date>,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -9,8 +9,9 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::agreement;
 use crate::bench;
-use crate::cli::{Cli, Command, ExplainArgs, Role, TopicsArgs};
+use crate::cli::{AgreementCommand, Cli, Command, ExplainArgs, Role, TopicsArgs};
 use crate::clock::Clock;
 use crate::config::{self, Config, ConfigErrors};
 use crate::demo;
@@ -46,6 +47,7 @@ pub async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Check => check(&configured()?).await,
         Command::Explain(args) => explain(&configured()?, &args).await,
         Command::Bench(args) => bench::run(configured()?, &args).await,
+        Command::Agreement(AgreementCommand::Check { file, from }) => agreement::check(&file, from),
         Command::Audit => audit(&configured()?).await,
         // Needs no settings, and keeps its logs out of the view.
         Command::Demo(args) => demo::run(&args).await,
