@@ -97,11 +97,11 @@ pub fn instant(zone: &TimeZone, wanted: DateTime) -> Timestamp {
     let utc = |offset: jiff::tz::Offset| offset.to_timestamp(wanted).expect("this century");
     let naive = utc(jiff::tz::Offset::UTC);
     let day = jiff::SignedDuration::from_hours(30);
-    let around = [
-        zone.to_offset(naive - day),
-        zone.to_offset(naive + day),
-    ];
-    let shown = around.map(utc).into_iter().filter(|at| local(zone, *at) == wanted);
+    let around = [zone.to_offset(naive - day), zone.to_offset(naive + day)];
+    let shown = around
+        .map(utc)
+        .into_iter()
+        .filter(|at| local(zone, *at) == wanted);
     if let Some(first) = shown.min() {
         return first;
     }
@@ -150,7 +150,10 @@ pub fn window_ends_at(
 }
 
 pub fn limit_at(term: &Term, zone: &TimeZone, from: Timestamp) -> Timestamp {
-    midnight(zone, plus(local_date(zone, from), i64::from(term.limit_days)))
+    midnight(
+        zone,
+        plus(local_date(zone, from), i64::from(term.limit_days)),
+    )
 }
 
 /// Whether the cycle names this date, before rolling.
@@ -159,14 +162,18 @@ fn in_cycle(agreement: &Agreement, zone: &TimeZone, day: Date) -> bool {
         Cycle::Daily => true,
         Cycle::Weekly { weekdays, every } => {
             let monday = |day: Date| plus(day, 1 - i64::from(weekday(day)));
-            let first = monday(local_date(zone, agreement.effective_from));
+            let first = monday(local_date(zone, agreement.effective_from.timestamp()));
             let weeks = (monday(day) - first).get_days() / 7;
             let every = i32::try_from(*every).expect("few weeks");
             weekdays.contains(&weekday(day)) && weeks.rem_euclid(every) == 0
         }
         Cycle::Monthly { days_of_month } => days_of_month.iter().any(|wanted| {
             let last = day.days_in_month();
-            let wanted = if *wanted == -1 { last } else { (*wanted).min(last) };
+            let wanted = if *wanted == -1 {
+                last
+            } else {
+                (*wanted).min(last)
+            };
             day.day() == wanted
         }),
     }
