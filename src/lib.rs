@@ -13,6 +13,7 @@
 //! Facts in, decisions by pure functions, effects in one transaction, events out of the journal.
 //! Arrows point one way: `rules` ◀ `message` ◀ {`store`, `kafka`} ◀ loops ◀ `main`.
 
+pub mod agreement;
 pub mod bench;
 pub mod books;
 pub mod calendar_import;

@@ -74,6 +74,9 @@ pub enum Command {
     Simulate(SimulateArgs),
     /// Makes calendars of working days out of files of holidays
     Calendar(CalendarArgs),
+    /// Looks at agreements before they are published
+    #[command(subcommand)]
+    Agreement(AgreementCommand),
     /// Proves that the journal's sums equal the holds; exit code 1 and the difference when not
     Audit,
     /// Writes the journal as double entry for other people's books
@@ -159,6 +162,20 @@ pub struct BenchArgs {
     /// JSON instead of a table
     #[arg(long)]
     pub json: bool,
+}
+
+/// What can be done with agreements.
+#[derive(Debug, Subcommand)]
+pub enum AgreementCommand {
+    /// Lists everything that is wrong with an agreement (exit code 1), or says what it agrees
+    Check {
+        /// The agreement as JSON, or a `CloudEvent` with it
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Day from which the settlement dates are shown; without it that of `effective_from`
+        #[arg(long, value_name = "DATE")]
+        from: Option<Date>,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -15,9 +15,10 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::agreement;
 use crate::bench;
 use crate::calendar_import;
-use crate::cli::{Cli, Command, Role, TopicsArgs};
+use crate::cli::{AgreementCommand, Cli, Command, Role, TopicsArgs};
 use crate::clock::Clock;
 use crate::config::{self, Config, ConfigErrors};
 use crate::demo;
@@ -62,6 +63,7 @@ pub async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Bench(args) => bench::run(configured()?, &args).await,
         // Needs no settings, and says nothing but its answer.
         Command::Simulate(args) => simulate::run(&args),
+        Command::Agreement(AgreementCommand::Check { file, from }) => agreement::check(&file, from),
         Command::Audit => audit(&configured()?).await,
         Command::Export(args) => export::run(&configured()?, args).await,
         Command::Statement(args) => statement::run(&configured()?, args).await,

@@ -3,14 +3,16 @@
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
+use std::rc::Rc;
 
 use jiff::civil::Time;
 use rust_decimal::Decimal;
 
 use super::calendar::weekdays;
-use super::fields::{self, Fields, has_shape};
+use super::fields::{self, Fields};
 use super::order::{VERSION_MAX, instant};
 use super::rejection::{Fault, Reason};
+use super::shape::has_shape;
 use crate::rules::agreement::{
     Agreement, Anchor, AtLimit, Basis, Confirmation, Count, Cycle, DayKind, Excess, Free,
     RefundFees, RefundSource, RefundTerms, Roll, SettlementTerms, Term,
@@ -25,8 +27,95 @@ const BPS: RangeInclusive<u32> = 0..=10_000;
 /// Every order makes up to one hold per term.
 const TERMS: RangeInclusive<usize> = 1..=100;
 
-/// Reads one version of an agreement.
+/// What is read in place of a wrong or missing value that an agreement can't be without; any other
+/// is read as absent.
+const STAND_INS: &[(&str, &str)] = &[
+    ("agreement_id", r#""?""#),
+    ("version", "1"),
+    ("merchant_id", r#""?""#),
+    ("effective_from", r#""1970-01-01T00:00:00Z""#),
+    ("time_zone", r#""UTC""#),
+    ("calendar", r#""?""#),
+    ("terms", STAND_IN_TERMS),
+    ("name", r#""?""#),
+    ("rate_bps", "0"),
+    ("days", "0"),
+    ("settlement", r#"{"cycle":"daily"}"#),
+    ("cycle", r#""daily""#),
+    ("weekdays", r#"["mon"]"#),
+    ("days_of_month", "[1]"),
+];
+/// In place of a term that is no object.
+const STAND_IN_TERM: &str = r#"{"name":"?","rate_bps":0,"days":0}"#;
+const STAND_IN_TERMS: &str = r#"[{"name":"?","rate_bps":0,"days":0}]"#;
+
+/// Reads one version of an agreement; what is wrong with it, all of it, is one fault.
 pub(super) fn agreement(fields: &Fields<'_>) -> Result<Agreement, Fault> {
+    every_fault(fields).map_err(|faults| Fault::all(&faults))
+}
+
+/// Reads one version of an agreement, or answers everything that is wrong with it: a value that
+/// can't be read is set aside and the rest read again, until only contradictions are left.
+pub(super) fn every_fault(fields: &Fields<'_>) -> Result<Agreement, Vec<Fault>> {
+    let mut stand_ins: BTreeMap<String, &'static str> = BTreeMap::new();
+    let mut faults: Vec<Fault> = Vec::new();
+    let agreement = loop {
+        let fault = match read(&fields.clone().with(Some(Rc::new(stand_ins.clone())))) {
+            Ok(agreement) => break agreement,
+            Err(fault) => fault,
+        };
+        let pointer = fault.pointer.clone();
+        let again = stand_ins.get(&pointer).copied();
+        if again.is_none() {
+            faults.push(fault);
+        }
+        if pointer.is_empty() || again == Some("null") {
+            return Err(faults);
+        }
+        let stand_in = match again {
+            None => stand_in(&pointer),
+            Some(_) => "null",
+        };
+        if let Some(settlement) = pointer.strip_suffix("/cycle") {
+            for of_a_cycle in ["weekdays", "every", "days_of_month"] {
+                stand_ins.insert(format!("{settlement}/{of_a_cycle}"), "null");
+            }
+        }
+        stand_ins.insert(pointer, stand_in);
+    };
+    // A stand-in, or what is in one, contradicts nothing.
+    let stood_in = |pointer: &str| {
+        let mut all = stand_ins.keys();
+        all.any(|at| {
+            pointer
+                .strip_prefix(at.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        })
+    };
+    for contradiction in agreement.check() {
+        let fault = Fault::new(Reason::Value, contradiction.problem).at(&contradiction.pointer);
+        if !stood_in(&fault.pointer) {
+            faults.push(fault);
+        }
+    }
+    if faults.is_empty() {
+        Ok(agreement)
+    } else {
+        Err(faults)
+    }
+}
+
+fn stand_in(pointer: &str) -> &'static str {
+    let name = pointer.rsplit('/').next().unwrap_or_default();
+    if name.parse::<usize>().is_ok() {
+        return STAND_IN_TERM;
+    }
+    let known = STAND_INS.iter().find(|(known, _)| *known == name);
+    known.map_or("null", |(_, value)| value)
+}
+
+/// Reads as far as the first fault; contradictions are not looked for.
+fn read(fields: &Fields<'_>) -> Result<Agreement, Fault> {
     let time_zone = fields.required("time_zone", fields.text("time_zone")?)?;
     let settlement = fields.required("settlement", fields.object("settlement")?)?;
     let agreement = Agreement {
@@ -44,11 +133,6 @@ pub(super) fn agreement(fields: &Fields<'_>) -> Result<Agreement, Fault> {
         refund: refund(fields)?,
     };
     not_yet_supported(fields)?;
-    let faults = agreement.check();
-    if !faults.is_empty() {
-        let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
-        return Err(Fault::new(Reason::Value, faults.join("; ")));
-    }
     Ok(agreement)
 }
 
@@ -57,10 +141,9 @@ fn terms(fields: &Fields<'_>) -> Result<Vec<Term>, Fault> {
     if !TERMS.contains(&items.len()) {
         return Err(fields.fault(Reason::Schema, "terms", "must be 1 to 100 terms"));
     }
-    let at = fields.pointer("terms");
     let terms = items.into_iter().enumerate();
     terms
-        .map(|(n, raw)| term(&Fields::split(raw, format!("{at}/{n}"))?))
+        .map(|(n, raw)| term(&fields.item("terms", n, raw)?))
         .collect()
 }
 

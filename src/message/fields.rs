@@ -2,8 +2,10 @@
 //! ignored, a key twice refused. Every fault names the field by its JSON pointer.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::RangeInclusive;
+use std::rc::Rc;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -13,6 +15,7 @@ use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::rejection::{Fault, Reason};
+use super::shape::{has_shape, rfc3339};
 use crate::rules::ids::IdError;
 use crate::rules::money::{self, Amount, Currency};
 use crate::rules::time::Instant;
@@ -50,12 +53,17 @@ pub(super) fn text_of(bytes: &[u8]) -> Result<&str, Fault> {
 }
 
 /// The fields of one JSON object, their values still as written.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Fields<'a> {
     /// JSON pointer of the object; empty for the whole.
     at: String,
     list: Vec<(Cow<'a, str>, &'a RawValue)>,
+    stand_ins: StandIns,
 }
+
+/// What is read in place of values that were found to be wrong, by their JSON pointers: so that the
+/// rest can be read and every fault be told at once.
+pub(super) type StandIns = Option<Rc<BTreeMap<String, &'static str>>>;
 
 impl<'a> Fields<'a> {
     /// Splits an object into its fields.
@@ -82,27 +90,53 @@ impl<'a> Fields<'a> {
                 format!("{at}/{name}: stands twice"),
             ));
         }
-        Ok(Self { at, list })
+        Ok(Self {
+            at,
+            list,
+            stand_ins: None,
+        })
+    }
+
+    /// The same object, read with these stand-ins.
+    pub(super) fn with(self, stand_ins: StandIns) -> Self {
+        Self { stand_ins, ..self }
+    }
+
+    /// An object in a list of this object.
+    pub(super) fn item(&self, list: &str, n: usize, raw: &'a str) -> Result<Self, Fault> {
+        let at = format!("{}/{n}", self.pointer(list));
+        let stand_in = self.stand_ins.as_ref().and_then(|it| it.get(&at).copied());
+        Ok(Self::split(stand_in.unwrap_or(raw), at)?.with(self.stand_ins.clone()))
     }
 
     /// Every field but those that are null.
     pub(super) fn all(&self) -> impl Iterator<Item = (&str, &'a str)> {
         self.list
             .iter()
-            .map(|(name, raw)| (name.as_ref(), raw.get()))
+            .map(|(name, raw)| {
+                (
+                    name.as_ref(),
+                    self.stand_in(name).unwrap_or_else(|| raw.get()),
+                )
+            })
             .filter(|(_, raw)| *raw != "null")
     }
 
     /// A field as it is written; null is absent.
     pub(super) fn written(&self, name: &str) -> Option<&'a str> {
-        self.all()
-            .find(|(other, _)| *other == name)
-            .map(|(_, raw)| raw)
+        let written = self.all().find(|(other, _)| *other == name);
+        let stand_in = || self.stand_in(name).filter(|raw| *raw != "null");
+        written.map(|(_, raw)| raw).or_else(stand_in)
+    }
+
+    fn stand_in(&self, name: &str) -> Option<&'static str> {
+        let stand_ins = self.stand_ins.as_ref()?;
+        stand_ins.get(&self.pointer(name)).copied()
     }
 
     /// A fault of this field.
     pub(super) fn fault(&self, reason: Reason, name: &str, what: impl fmt::Display) -> Fault {
-        Fault::new(reason, format!("{}/{name}: {what}", self.at))
+        Fault::new(reason, what.to_string()).at(&self.pointer(name))
     }
 
     /// The pointer of a field.
@@ -254,7 +288,10 @@ impl<'a> Fields<'a> {
     /// A nested object.
     pub(super) fn object(&self, name: &str) -> Result<Option<Fields<'a>>, Fault> {
         self.written(name)
-            .map(|raw| Fields::split(raw, self.pointer(name)))
+            .map(|raw| {
+                let object = Fields::split(raw, self.pointer(name))?;
+                Ok(object.with(self.stand_ins.clone()))
+            })
             .transpose()
     }
 
@@ -308,36 +345,6 @@ pub(super) fn date(text: &str) -> Result<Date, Fault> {
     let date: Option<Date> = text.parse().ok();
     date.filter(|date| YEARS.contains(&date.year()))
         .ok_or_else(|| Fault::new(Reason::Value, "is no day of the years 1970 to 2999"))
-}
-
-/// `2026-05-01T12:00:00[.fraction](Z|±hh:mm)`, its fraction cut to nine digits; `None` for any
-/// other shape. Whether that time exists is not asked.
-fn rfc3339(text: &str) -> Option<Cow<'_, str>> {
-    let (local, rest) = text.split_at_checked(19)?;
-    let zone = rest.strip_prefix('.').map_or(rest, |fraction| {
-        fraction.trim_start_matches(|c: char| c.is_ascii_digit())
-    });
-    let fraction = rest.strip_suffix(zone).unwrap_or_default();
-    let well_formed = fraction != "."
-        && (has_shape(local, "0000-00-00T00:00:00") || has_shape(local, "0000-00-00t00:00:00"))
-        && (matches!(zone, "Z" | "z") || has_shape(zone, "+00:00") || has_shape(zone, "-00:00"));
-    match fraction.get(..10) {
-        _ if !well_formed => None,
-        Some(cut) => Some(Cow::Owned(format!("{local}{cut}{zone}"))),
-        None => Some(Cow::Borrowed(text)),
-    }
-}
-
-/// True when `0` in the shape meets a digit, and everything else itself.
-pub(super) fn has_shape(text: &str, shape: &str) -> bool {
-    text.len() == shape.len()
-        && text
-            .bytes()
-            .zip(shape.bytes())
-            .all(|(byte, wanted)| match wanted {
-                b'0' => byte.is_ascii_digit(),
-                _ => byte == wanted,
-            })
 }
 
 /// A string, borrowed when nothing in it is escaped.

@@ -6,6 +6,7 @@
 
 mod agreement;
 mod calendar;
+pub mod check;
 pub mod content;
 pub mod dead_letter;
 mod envelope;
@@ -16,6 +17,7 @@ mod order;
 pub mod outgoing;
 mod payout;
 mod rejection;
+mod shape;
 #[cfg(test)]
 mod tests;
 mod trace;

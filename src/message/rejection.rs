@@ -8,6 +8,8 @@ use crate::rules::ids::{MerchantId, OrderId};
 
 /// The longest detail in characters; a detail quotes input, and input may be long.
 const DETAIL_MAX: usize = 500;
+/// The longest list of faults in characters.
+const LIST_MAX: usize = 4_000;
 
 /// What is wrong with a message, in the contract's words (section 10).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -80,7 +82,7 @@ impl From<&Refusal> for Reason {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejection {
     pub reason: Reason,
-    /// For people; at most 500 characters.
+    /// For people; at most 500 characters, a list of an agreement's faults 4,000.
     pub detail: String,
     /// The message concerns money about to leave, so its order must be looked at before it goes.
     pub moves_money: bool,
@@ -100,15 +102,31 @@ pub struct About {
 pub(super) struct Fault {
     pub reason: Reason,
     pub detail: String,
+    /// JSON pointer of the value that is wrong, as `detail` begins; empty for the whole.
+    pub pointer: String,
 }
 
 impl Fault {
     pub(super) fn new(reason: Reason, detail: impl Into<String>) -> Self {
-        let mut detail = detail.into();
-        if let Some((cut, _)) = detail.char_indices().nth(DETAIL_MAX) {
+        Self::cut(reason, detail.into(), DETAIL_MAX)
+    }
+
+    /// Several as one, of the first one's reason.
+    pub(super) fn all(faults: &[Self]) -> Self {
+        let details: Vec<&str> = faults.iter().map(|it| it.detail.as_str()).collect();
+        let reason = faults.first().map_or(Reason::Value, |it| it.reason);
+        Self::cut(reason, details.join("; "), LIST_MAX)
+    }
+
+    fn cut(reason: Reason, mut detail: String, most: usize) -> Self {
+        if let Some((cut, _)) = detail.char_indices().nth(most) {
             detail.truncate(cut);
         }
-        Self { reason, detail }
+        Self {
+            reason,
+            detail,
+            pointer: String::new(),
+        }
     }
 
     /// The same fault, with the JSON pointer of where it lies; the whole value's is empty.
@@ -116,6 +134,10 @@ impl Fault {
         if pointer.is_empty() {
             return self;
         }
-        Self::new(self.reason, format!("{pointer}: {}", self.detail))
+        let placed = Self::new(self.reason, format!("{pointer}: {}", self.detail));
+        Self {
+            pointer: pointer.to_owned(),
+            ..placed
+        }
     }
 }

@@ -6,6 +6,7 @@
     reason = "what a test starts from is right by construction"
 )]
 
+mod faults;
 #[path = "../samples/mod.rs"]
 mod samples;
 mod terms;

@@ -1,0 +1,279 @@
+//! The contract over a whole history: every answer is reached anew from all facts and from what
+//! the clocks before have released; nothing else is carried on.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use holdback::rules::agreement::{Agreement, Anchor, AtLimit, Term};
+use holdback::rules::calendar::Calendar;
+use holdback::rules::fact::Completed;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::{TimeZone, TimeZoneDatabase};
+
+use super::dates::{self, Days, Due};
+use super::facts::{Applied, Facts, applied};
+use super::history::Step;
+use super::sums::{Sums, Units, originals, sums};
+
+/// Orders by their ids, as they stand after a history.
+pub type World = BTreeMap<String, OrderView>;
+
+/// What is known of an order that has been applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderView {
+    pub holds: Vec<HoldView>,
+    /// What the merchant owes for it.
+    pub owes: Units,
+    /// The dates of its parts are not compared: money was cleared while it had no dates, or twice.
+    pub unsure: bool,
+}
+
+/// One hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HoldView {
+    pub term: String,
+    pub original: Units,
+    pub left: Units,
+    pub released: Units,
+    /// Consumed, reversed: which of the two is a matter of what came first, not their sum.
+    pub gone: Units,
+    pub blocked: Units,
+    pub window_ends_at: Option<Timestamp>,
+    pub limit_at: Timestamp,
+    pub at_limit: AtLimit,
+    /// What isn't blocked, by the date on which it goes; in order of dates.
+    pub free: Vec<(Option<Due>, Units)>,
+}
+
+/// A sum that a clock has released.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Released {
+    pub order: String,
+    pub term: String,
+    /// None when it went by its limit.
+    pub settlement_date: Option<Date>,
+    pub amount: Units,
+}
+
+/// What was released by which step of the history.
+pub type Releases = Vec<(usize, Released)>;
+
+/// The orders after these steps.
+pub fn after(steps: &[Step]) -> (World, Releases) {
+    let mut released = Releases::new();
+    for (position, step) in steps.iter().enumerate() {
+        if let Step::Clock(now) = step {
+            let due = due(&steps[..position], &released, *now);
+            released.extend(due.into_iter().map(|it| (position, it)));
+        }
+    }
+    (world(steps, &released), released)
+}
+
+/// What a clock at that time releases.
+fn due(steps: &[Step], released: &Releases, now: Timestamp) -> Vec<Released> {
+    let mut due = Vec::new();
+    for (order, view) in world(steps, released) {
+        for hold in view.holds {
+            let mut go = |settlement_date, amount| {
+                due.push(Released {
+                    order: order.clone(),
+                    term: hold.term.clone(),
+                    settlement_date,
+                    amount,
+                });
+            };
+            let mut rest = hold.left;
+            for (due, amount) in hold.free {
+                if let Some(due) = due.filter(|it| it.release_at <= now) {
+                    go(Some(due.settlement_date), amount);
+                    rest -= amount;
+                }
+            }
+            if hold.at_limit == AtLimit::Release && hold.limit_at <= now && rest > 0 {
+                go(None, rest);
+            }
+        }
+    }
+    due
+}
+
+fn world(steps: &[Step], released: &Releases) -> World {
+    let mut orders = BTreeSet::new();
+    for step in steps {
+        if let Step::Order(fact) = step {
+            orders.insert(fact.order.to_string());
+        }
+    }
+    let views = orders.into_iter().filter_map(|order| {
+        let applied = applied(steps, &order)?;
+        let its = |it: &&(usize, Released)| it.1.order == order;
+        let released: Vec<_> = released.iter().filter(its).collect();
+        let view = view(&applied, steps, &released);
+        Some((order, view))
+    });
+    views.collect()
+}
+
+/// Sums after the first so many facts, with what had been released before that position.
+fn sums_after(
+    applied: &Applied<'_>,
+    count: usize,
+    released: &[&(usize, Released)],
+    by: usize,
+) -> Sums {
+    let terms = originals(applied.agreement, applied.sale);
+    let gone = terms.iter().map(|(term, _)| {
+        let its = released
+            .iter()
+            .filter(|(position, it)| *position < by && it.term == term.name.as_str());
+        its.map(|(_, it)| it.amount).sum()
+    });
+    let gone: Vec<Units> = gone.collect();
+    sums(
+        &applied.first(count),
+        applied.agreement,
+        applied.sale,
+        &gone,
+    )
+}
+
+/// For each hold what facts made free of it, and when: money that was blocked and is no longer,
+/// not what was free before. And whether some of it had been made free before.
+fn cleared(
+    applied: &Applied<'_>,
+    released: &[&(usize, Released)],
+) -> (Vec<Vec<(Timestamp, Units)>>, bool) {
+    let mut cleared = Vec::new();
+    let mut twice = false;
+    for (count, (by, fact)) in (1..).zip(&applied.facts) {
+        let before = sums_after(applied, count - 1, released, *by);
+        let now = sums_after(applied, count, released, *by);
+        let at = applied.first(count).cleared_at(fact);
+        let whole = applied.first(count).clears_all(fact);
+        cleared.resize(now.left.len(), Vec::new());
+        for (n, cleared) in cleared.iter_mut().enumerate() {
+            let was_free = before.left[n] - before.blocked[n];
+            let kept = now.left[n] - was_free;
+            if whole {
+                cleared.push((at, now.left[n]));
+            } else if kept > now.blocked[n] {
+                let marked: Units = cleared.iter().map(|(_, sum)| sum).sum();
+                twice |= kept > now.left[n] - marked;
+                cleared.push((at, kept - now.blocked[n]));
+            }
+        }
+    }
+    (cleared, twice)
+}
+
+fn view(applied: &Applied<'_>, steps: &[Step], released: &[&(usize, Released)]) -> OrderView {
+    let count = applied.facts.len();
+    let sums = sums_after(applied, count, released, usize::MAX);
+    let (mut cleared, mut unsure) = cleared(applied, released);
+    cleared.resize(sums.left.len(), Vec::new());
+    let clocks = Clocks {
+        facts: applied.first(count),
+        agreement: applied.agreement,
+        sale: applied.sale,
+        zone: TimeZoneDatabase::bundled()
+            .get(&applied.agreement.time_zone)
+            .expect("a known zone"),
+        days: calendar(applied.agreement, steps),
+    };
+    let mut holds = Vec::new();
+    for (n, (term, original)) in originals(applied.agreement, applied.sale)
+        .iter()
+        .enumerate()
+    {
+        let mut free: BTreeMap<Option<Due>, Units> = BTreeMap::new();
+        let mut room = sums.left[n] - sums.blocked[n];
+        // Blocks, refunds and releases take what goes first; what was cleared last is still there.
+        cleared[n].sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+        let undated = |at: Option<Timestamp>| clocks.due(term, at).is_none();
+        let any = cleared[n]
+            .iter()
+            .any(|(at, _)| undated(None) || undated(Some(*at)));
+        let anchored = clocks.facts.delivered.max(clocks.facts.confirmed).is_some();
+        let moved = term.anchor != Anchor::Completed && anchored && !cleared[n].is_empty();
+        unsure |= any || moved;
+        let parts = cleared[n].iter().map(|(at, sum)| (Some(*at), *sum));
+        for (at, sum) in parts.chain([(None, room)]) {
+            let part = room.min(sum);
+            room -= part;
+            if part > 0 {
+                let at = at.max(clocks.facts.whole_cleared_at());
+                *free.entry(clocks.due(term, at)).or_default() += part;
+            }
+        }
+        let limit_from = clocks
+            .anchor(term)
+            .unwrap_or_else(|| applied.sale.at.timestamp());
+        holds.push(HoldView {
+            term: term.name.to_string(),
+            original: *original,
+            left: sums.left[n],
+            released: sums.released[n],
+            gone: sums.gone[n],
+            blocked: sums.blocked[n],
+            window_ends_at: clocks.window_ends_at(term),
+            limit_at: dates::limit_at(term, &clocks.zone, limit_from),
+            at_limit: term.at_limit,
+            free: free.into_iter().collect(),
+        });
+    }
+    OrderView {
+        holds,
+        owes: sums.owes,
+        unsure,
+    }
+}
+
+/// What the dates of an order's holds go by.
+struct Clocks<'a> {
+    facts: Facts<'a>,
+    agreement: &'a Agreement,
+    sale: &'a Completed,
+    zone: TimeZone,
+    days: Days<'a>,
+}
+
+impl Clocks<'_> {
+    fn anchor(&self, term: &Term) -> Option<Timestamp> {
+        let Facts {
+            delivered,
+            confirmed,
+            ..
+        } = &self.facts;
+        let completed = self.sale.at.timestamp();
+        dates::anchor(self.agreement, term, completed, *delivered, *confirmed)
+    }
+
+    fn window_ends_at(&self, term: &Term) -> Option<Timestamp> {
+        dates::window_ends_at(term, &self.zone, self.days, self.anchor(term)?)
+    }
+
+    /// When money goes whose last block was cleared then.
+    fn due(&self, term: &Term, cleared: Option<Timestamp>) -> Option<Due> {
+        let window = self.window_ends_at(term)?;
+        let eligible_at = window.max(self.anchor(term)?);
+        let eligible_at = eligible_at.max(cleared.unwrap_or(window));
+        dates::settlement(self.agreement, &self.zone, self.days, eligible_at)
+    }
+}
+
+fn calendar<'a>(agreement: &Agreement, steps: &'a [Step]) -> Days<'a> {
+    let Some(wanted) = &agreement.calendar else {
+        return Days::All;
+    };
+    let mut newest: Option<&Calendar> = None;
+    for step in steps {
+        if let Step::Calendar(it) = step
+            && it.calendar == *wanted
+            && newest.is_none_or(|newest| newest.version < it.version)
+        {
+            newest = Some(it);
+        }
+    }
+    newest.map_or(Days::NotThere, Days::Of)
+}
