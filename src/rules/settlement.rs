@@ -194,18 +194,6 @@ impl Schedule<'_> {
         Some(false)
     }
 
-    /// Whether no day from this one to the end of its month works.
-    fn idle_to_month_end(&self, day: Date) -> Option<bool> {
-        let mut next = day;
-        while next.first_of_month() == day.first_of_month() {
-            if self.working_days.works(next)? {
-                return Some(false);
-            }
-            next = next.tomorrow().ok()?;
-        }
-        Some(true)
-    }
-
     /// Whether this is a settlement date before rolling.
     fn in_cycle(&self, day: Date) -> bool {
         match self.cycle {
