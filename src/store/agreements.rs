@@ -300,7 +300,7 @@ impl Tx {
                JOIN orders o ON (n.merchant_id = '*' OR o.merchant_id = n.merchant_id)
                 AND (n.currency IS NULL OR o.currency = n.currency)
                 AND o.completed_at >= n.effective_from
-                AND (n.effective_until IS NULL OR o.completed_at < n.effective_until)
+                AND (n.effective_until IS NULL OR o.completed_at <= n.effective_until)
                JOIN agreements a ON a.agreement_no = o.agreement_no
                 AND (n.merchant_id <> '*', n.currency IS NOT NULL, n.effective_from, n.version,
                      n.agreement_id COLLATE "C")

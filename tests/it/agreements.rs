@@ -105,7 +105,9 @@ async fn a_late_agreement_says_how_many_orders_it_would_have_covered_and_changes
     hb.applied().await;
     let terms = json!([{ "name": "long", "rate_bps": 5000, "days": 30, "count": "date" }]);
     let late = agreement("M-1", "AG-2").with(json!({
-        "terms": terms, "effective_from": "2025-11-02T00:00:00Z" }));
+        "terms": terms, "effective_from": "2025-11-02T00:00:00Z",
+        // The last instant that it covers: that of O-3.
+        "effective_until": "2025-11-03T00:00:00Z" }));
     hb.send(late.clone());
     hb.applied().await;
     let euros = agreement("*", "AG-1").with(json!({
