@@ -26,6 +26,7 @@ pub mod message;
 pub mod preflight;
 pub mod publish;
 pub mod release;
+pub mod review;
 pub mod rules;
 pub mod service;
 pub mod store;

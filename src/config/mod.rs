@@ -14,6 +14,7 @@ use std::net::SocketAddr;
 
 use secrecy::SecretString;
 
+use crate::rules::money::{Amount, Currency};
 use crate::rules::time::Instant;
 
 /// Everything that can be set. The documentation of each field gives its unit and default; a field
@@ -31,6 +32,8 @@ pub struct Config {
     pub publish: Publish,
     pub parked: Parked,
     pub refund: Refund,
+    pub reviews: Reviews,
+    pub approval: Approval,
     pub http: Http,
     pub log: Log,
     pub shutdown: Shutdown,
@@ -190,6 +193,21 @@ pub struct Refund {
     /// Hours for which `refund_expected` of a closed dispute stays blocked without its refunds,
     /// 1 to 8760. Default 168.
     pub wait_hours: u32,
+}
+
+/// `[reviews]`
+#[derive(Debug, Clone)]
+pub struct Reviews {
+    /// Takes `review.decided` messages whatever the order's amount. Default false.
+    pub trust_events: bool,
+}
+
+/// `[approval]`
+#[derive(Debug, Clone)]
+pub struct Approval {
+    /// `EUR 1000.00`, several separated by commas (in the file also a list): above that amount, per
+    /// currency, one message does not decide. Default none: no currency has a limit.
+    pub above: Vec<(Currency, Amount)>,
 }
 
 /// `[http]`

@@ -9,9 +9,10 @@ use tracing_subscriber::EnvFilter;
 
 use super::source::Reader;
 use super::{
-    Config, ConfigErrors, Database, Http, Ingest, IngestStart, Kafka, Log, LogFormat, OnUnreadable,
-    Parked, Publish, Refund, Release, ReleaseMode, Shutdown, Topics,
+    Approval, Config, ConfigErrors, Database, Http, Ingest, IngestStart, Kafka, Log, LogFormat, OnUnreadable,
+    Parked, Publish, Refund, Release, ReleaseMode, Reviews, Shutdown, Topics,
 };
+use crate::rules::money::{Amount, Currency};
 use crate::rules::time::Instant;
 
 impl Config {
@@ -43,6 +44,14 @@ impl Config {
             },
             refund: Refund {
                 wait_hours: reader.whole("refund.wait_hours", 168, 1..=8_760),
+            },
+            reviews: Reviews {
+                trust_events: reader.flag("reviews.trust_events", false),
+            },
+            approval: Approval {
+                above: reader
+                    .optional("approval.above", limits)
+                    .unwrap_or_default(),
             },
             http: Http {
                 addr: reader.parsed("http.addr", "127.0.0.1:8080", |text| {
@@ -150,6 +159,22 @@ impl Release {
             ),
         }
     }
+}
+
+/// Amounts with their currencies, each currency once.
+fn limits(text: &str) -> Result<Vec<(Currency, Amount)>, String> {
+    let expected = || "amounts such as EUR 1000.00, CNY 8000.00, each currency once".to_owned();
+    let mut limits: Vec<(Currency, Amount)> = Vec::new();
+    for part in text.split(',') {
+        let (code, amount) = part.trim().split_once(' ').ok_or_else(expected)?;
+        let currency = Currency::from_code(code).ok_or_else(expected)?;
+        let amount = Amount::parse(amount.trim(), currency).map_err(|_| expected())?;
+        if limits.iter().any(|(known, _)| *known == currency) {
+            return Err(expected());
+        }
+        limits.push((currency, amount));
+    }
+    Ok(limits)
 }
 
 /// An RFC 3339 instant with its offset.

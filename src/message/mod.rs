@@ -16,6 +16,7 @@ mod order;
 pub mod outgoing;
 mod payout;
 mod rejection;
+mod review;
 #[cfg(test)]
 mod tests;
 mod trace;
