@@ -9,8 +9,8 @@ use tracing_subscriber::EnvFilter;
 
 use super::source::Reader;
 use super::{
-    Approval, Config, ConfigErrors, Database, Http, Ingest, IngestStart, Kafka, Log, LogFormat, OnUnreadable,
-    Parked, Publish, Refund, Release, ReleaseMode, Reviews, Shutdown, Topics,
+    Approval, Config, ConfigErrors, Database, Http, Ingest, IngestStart, Kafka, Log, LogFormat,
+    OnUnreadable, Parked, Publish, Refund, Release, ReleaseMode, Reviews, Shutdown, Topics,
 };
 use crate::rules::money::{Amount, Currency};
 use crate::rules::time::Instant;

@@ -38,7 +38,10 @@ impl Work<'_> {
         let mut homes = tx.orders_of(&identified(facts)).await?;
         for ((merchant, review), order) in &placed.orders {
             let id = review.as_str().to_owned();
-            homes.insert((merchant.clone(), FactKind::ReviewRequested, id), order.clone());
+            homes.insert(
+                (merchant.clone(), FactKind::ReviewRequested, id),
+                order.clone(),
+            );
         }
         let rules = self.rules;
         let reparse = reparse_with(rules);
@@ -326,14 +329,15 @@ pub(super) fn reparse(record: &Record, order: &OrderId, rules: &Rules) -> Option
         timestamp: None,
         ..record.clone()
     };
-    let mut fact = match incoming::parse(&timeless, rules.default_type(&record.topic), &limits).ok()? {
-        Parsed::Fact(accepted) => match accepted.fact {
-            Fact::Order(fact) => fact,
-            Fact::Review(fact) => fact.about(order.clone()),
-            Fact::Agreement(_) | Fact::Calendar(_) | Fact::Payout(_) => return None,
-        },
-        Parsed::Tombstone => return None,
-    };
+    let mut fact =
+        match incoming::parse(&timeless, rules.default_type(&record.topic), &limits).ok()? {
+            Parsed::Fact(accepted) => match accepted.fact {
+                Fact::Order(fact) => fact,
+                Fact::Review(fact) => fact.about(order.clone()),
+                Fact::Agreement(_) | Fact::Calendar(_) | Fact::Payout(_) => return None,
+            },
+            Parsed::Tombstone => return None,
+        };
     fact.recorded_at = record.timestamp;
     Some(fact)
 }

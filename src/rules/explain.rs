@@ -9,6 +9,7 @@ use jiff::civil::Date;
 use serde::Serialize;
 
 use super::agreement::Agreement;
+use super::explain_review::reviews;
 use super::fact::{Completed, DisputeOutcome};
 use super::hold::Hold;
 use super::ids::{HoldId, TermName};
@@ -17,6 +18,8 @@ use super::order::Order;
 use super::release::{self, Claim, Clock, Judgement, Obstacle};
 use super::term;
 use super::time::Instant;
+
+pub use super::explain_review::ReviewExplained;
 
 /// One order, explained at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -30,6 +33,7 @@ pub struct Explanation {
     pub holds: Vec<HoldExplained>,
     /// Everything that keeps money back or did, oldest first.
     pub blocks: Vec<BlockExplained>,
+    pub reviews: Vec<ReviewExplained>,
     pub refunds: Vec<Charged>,
     /// What the merchant owes because of this order.
     pub owed: Vec<Owed>,
@@ -146,6 +150,7 @@ pub fn explain(order: &Order, clock: Clock, paused: Option<&str>) -> Explanation
         sale: order.sale.as_ref().map(|noted| sale(order, &noted.value)),
         holds: holds.collect(),
         blocks: blocks(order),
+        reviews: reviews(order),
         refunds: charges(order),
         owed: owed(order),
         parked: order

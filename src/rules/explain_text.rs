@@ -55,6 +55,9 @@ impl fmt::Display for Explanation {
                 None => writeln!(f, "since {}.", block.opened_at)?,
             }
         }
+        for review in &self.reviews {
+            writeln!(f, "{review}")?;
+        }
         for it in &self.refunds {
             write!(f, "Charged {} for {}: ", it.charged, it.cause)?;
             write!(f, "{} out of reversed money, ", it.from_reversed)?;

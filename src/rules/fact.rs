@@ -7,9 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::agreement::Agreement;
 use super::calendar::Calendar;
-use super::ids::{
-    DisputeId, MerchantId, OrderId, RefundId, ReleaseId, ReviewId, SettlementId,
-};
+use super::ids::{DisputeId, MerchantId, OrderId, RefundId, ReleaseId, ReviewId, SettlementId};
 use super::money::{Amount, Currency};
 use super::review::Decision;
 use super::time::Instant;
@@ -263,9 +261,7 @@ impl OrderEvent {
     pub fn business_at(&self) -> Instant {
         match self {
             Self::Completed(it) => it.at,
-            Self::Confirmed { at, .. }
-            | Self::Delivered { at }
-            | Self::Cancelled { at, .. } => *at,
+            Self::Confirmed { at, .. } | Self::Delivered { at } | Self::Cancelled { at, .. } => *at,
             Self::Refunded(it) => it.at,
             Self::DisputeOpened(it) => it.at,
             Self::DisputeUpdated(it) => it.at,

@@ -12,6 +12,7 @@ pub mod entry;
 mod entry_review;
 mod entry_settlement;
 pub mod explain;
+mod explain_review;
 mod explain_text;
 pub mod fact;
 pub mod hold;

@@ -110,7 +110,10 @@ impl Tx {
             column(rows, |(.., record)| record.timestamp) as _,
             column(rows, |(.., record)| record.key.clone()) as _,
             column(rows, |(.., record)| headers_to(record)) as _,
-            column(rows, |(.., record)| record.value.clone().unwrap_or_default()) as _,
+            column(rows, |(.., record)| record
+                .value
+                .clone()
+                .unwrap_or_default()) as _,
             self.now as _,
         )
         .execute(&mut *self.inner)

@@ -100,8 +100,8 @@ impl Tx {
                  closed_at, decision, closed_by, closed_name, closed_reason)
              SELECT merchant_id, order_id, review_id, requested_content, reason, opened_at,
                  asked_at, respond_by, reminded, overdue, answered_at, answered_content, answer,
-                 ARRAY(SELECT jsonb_array_elements_text(evidence)
-                       WHERE answered_at IS NOT NULL),
+                 CASE WHEN answered_at IS NOT NULL
+                      THEN ARRAY(SELECT jsonb_array_elements_text(evidence)) END,
                  decided_content, decide_by, alerts, closed_at, decision, closed_by, closed_name,
                  closed_reason
              FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[],
@@ -138,8 +138,7 @@ impl Tx {
                 .as_ref()
                 .map(|it| it.content.0.to_vec())) as _,
             column(rows, |r| answer(r).map(|it| it.text)) as _,
-            column(rows, |r| answer(r)
-                .map(|it| serde_json::json!(it.evidence))) as _,
+            column(rows, |r| answer(r).map(|it| serde_json::json!(it.evidence))) as _,
             column(rows, |r| r.value.decided.map(|it| it.0.to_vec())) as _,
             column(rows, |r| r.value.decide_by) as _,
             column(rows, |r| i32::try_from(r.value.alerts).unwrap_or(i32::MAX)) as _,
@@ -232,6 +231,8 @@ impl Tx {
         .fetch_optional(&mut *self.inner)
         .await
         .map_err(failed("look for a review"))?;
-        found.map(|order| super::types::order_id(&order)).transpose()
+        found
+            .map(|order| super::types::order_id(&order))
+            .transpose()
     }
 }

@@ -10,12 +10,13 @@ use holdback::rules::decide::{self, Outcome, Refusal, World};
 use holdback::rules::entry::{Account, Entry};
 use holdback::rules::fact::{
     Completed, ConfirmedBy, ContentHash, DisputeClosed, DisputeOpened, DisputeUpdated, OrderEvent,
-    OrderFact, Refunded,
+    OrderFact, Refunded, ReviewAnswered, ReviewDecided, ReviewRequest,
 };
-use holdback::rules::ids::{DisputeId, EventId, MerchantId, OrderId, RefundId};
+use holdback::rules::ids::{DisputeId, EventId, MerchantId, OrderId, RefundId, ReviewId};
 use holdback::rules::money::{Amount, Currency};
 use holdback::rules::order::{Block, BlockKind, Order};
 use holdback::rules::release::{self, Claim, Clock, Judgement, SettlementPart};
+use holdback::rules::review::{Approval, Ruling};
 use holdback::rules::time::Instant;
 use rust_decimal::Decimal;
 
@@ -34,6 +35,7 @@ pub struct Ledger {
     pub step: Vec<Entry>,
     pub outcome: Option<Result<Outcome, Refusal>>,
     pub judged: BTreeMap<(String, String), Judgement>,
+    approval: Approval,
     now: Option<Instant>,
     event_ids: HashSet<EventId>,
 }
@@ -72,6 +74,17 @@ impl Ledger {
                     Some(Ok(outcome))
                 });
             }
+            ["approval", amount, code] => {
+                let currency = Currency::from_code(code).ok_or("unknown currency")?;
+                let limit = Amount::parse(amount, currency).map_err(|error| error.to_string())?;
+                self.approval.above.push((currency, limit));
+            }
+            ["approval", "trusted"] => self.approval.trust_events = true,
+            ["watch", at] => {
+                let until = instant(at, &self.zone(), "00:00")?;
+                self.now = Some(until);
+                self.each_order(|order, world| Some(Ok(decide::watch(order, until, world))));
+            }
             ["clock", at, rest @ ..] => self.clock(at, rest)?,
             [at, rest @ ..] => self.happens(at, rest)?,
             [] => {}
@@ -90,6 +103,7 @@ impl Ledger {
                 agreements: &self.agreements,
                 calendars: &self.calendars,
                 now,
+                approval: &self.approval,
             };
             if let Some(result) = act(order, world) {
                 if let Ok(outcome) = &result {
@@ -115,6 +129,7 @@ impl Ledger {
             agreements: &self.agreements,
             calendars: &self.calendars,
             now: self.now.unwrap_or(at),
+            approval: &self.approval,
         };
         let result = if let Some(what) = blocking(words) {
             let mut outcome = blank();
@@ -132,6 +147,13 @@ impl Ledger {
                 Err(reference) => decide::unblock(&mut order, &reference, at, world),
             };
             Ok(outcome)
+        } else if let ["ruled", _, review, decision] = words {
+            let ruling = Ruling {
+                decision: word(decision)?,
+                actor: "Ann".to_owned(),
+                reason: "looked".to_owned(),
+            };
+            decide::rule(&mut order, &review_id(review, words), &ruling, world)
         } else {
             let what = fact(at, words)?;
             let mut hasher = DefaultHasher::new();
@@ -142,6 +164,7 @@ impl Ledger {
                 order: order_id.clone(),
                 content: ContentHash([half, half].concat().try_into().unwrap()),
                 traceparent: None,
+                recorded_at: None,
                 what,
             };
             decide::apply(&mut order, fact, world)
@@ -291,6 +314,15 @@ fn blocking(words: &[&str]) -> Option<Result<(String, BlockKind), String>> {
     }
 }
 
+/// A review's id; `amount` is the one that the order's amount asks for.
+pub fn review_id(text: &str, words: &[&str]) -> ReviewId {
+    if text == "amount" {
+        let order = OrderId::parse(words[1]).unwrap();
+        return ReviewId::by_amount(&MerchantId::parse("M1").unwrap(), &order);
+    }
+    ReviewId::parse(text).unwrap()
+}
+
 fn fact(at: Instant, words: &[&str]) -> Result<OrderEvent, String> {
     let dispute = |id: &str| DisputeId::parse(id).unwrap();
     Ok(match words {
@@ -346,6 +378,28 @@ fn fact(at: Instant, words: &[&str]) -> Result<OrderEvent, String> {
             outcome: word(outcome)?,
             at,
             refund_expected: rest.get(1).map(|it| read(it)).transpose()?,
+        }),
+        ["reviewed", _, review, rest @ ..] => OrderEvent::ReviewRequested(ReviewRequest {
+            review: review_id(review, words),
+            reason: "looks odd".to_owned(),
+            respond_by: match rest {
+                ["by", when] => Some(instant(when, ZONE, "12:00")?),
+                _ => None,
+            },
+            at,
+        }),
+        ["answered", _, review] => OrderEvent::ReviewAnswered(ReviewAnswered {
+            review: review_id(review, words),
+            answer: "it is not".to_owned(),
+            evidence: Vec::new(),
+            at,
+        }),
+        ["decided", _, review, decision] => OrderEvent::ReviewDecided(ReviewDecided {
+            review: review_id(review, words),
+            decision: word(decision)?,
+            decided_by: "Ann".to_owned(),
+            reason: None,
+            at,
         }),
         other => return Err(format!("`{}` is nothing that happens", other.join(" "))),
     })

@@ -270,6 +270,7 @@ impl Holdback {
             }
             let left: i64 = sqlx::query_scalar(
                 "SELECT (SELECT count(*) FROM due WHERE due_at <= $1)
+                      + (SELECT count(*) FROM review_due WHERE due_at <= $1)
                       + (SELECT count(*) FROM settlements WHERE releases > 0 AND settled_at <= $1)",
             )
             .bind(jiff_sqlx::Timestamp::from(self.now.timestamp()))
