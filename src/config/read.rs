@@ -165,7 +165,7 @@ impl Release {
 fn limits(text: &str) -> Result<Vec<(Currency, Amount)>, String> {
     let expected = || "amounts such as EUR 1000.00, CNY 8000.00, each currency once".to_owned();
     let mut limits: Vec<(Currency, Amount)> = Vec::new();
-    for part in text.split(',') {
+    for part in text.split(',').filter(|_| !text.is_empty()) {
         let (code, amount) = part.trim().split_once(' ').ok_or_else(expected)?;
         let currency = Currency::from_code(code).ok_or_else(expected)?;
         let amount = Amount::parse(amount.trim(), currency).map_err(|_| expected())?;

@@ -9,6 +9,7 @@ mod harness;
 mod payouts;
 mod processes;
 mod releases;
+mod reviews;
 mod statements;
 mod strangers;
 mod whole_way;

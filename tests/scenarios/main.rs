@@ -109,6 +109,37 @@ fn an_explanation_names_what_keeps_the_money() {
     assert!(serde_json::to_value(&open).is_ok_and(|it| it["holds"][0]["left"] == "80.00"));
 }
 
+#[test]
+fn an_explanation_tells_what_is_under_review_and_until_when() {
+    let mut ledger = Ledger::default();
+    for line in [
+        "agreement sale 100% 7d; review 100; review silence reject",
+        "05-01 completed O1 100.00 CNY",
+        "05-02 reviewed O1 V1 by 05-10",
+        "watch 05-03T12:00",
+        "05-04 answered O1 V1",
+    ] {
+        ledger.act(line).unwrap();
+    }
+    let now = setup::instant("05-10", setup::ZONE, "00:00").unwrap();
+    let clock = Clock {
+        now,
+        gate: Some(now),
+        not_before: setup::instant("2020-01-01", setup::ZONE, "00:00").unwrap(),
+    };
+    let open = explain(ledger.order().unwrap(), clock, None);
+    assert_eq!(open.holds[0].first_failing, Some("legal or review block"));
+    let text = open.to_string();
+    for says in [
+        "asked for by the amount; to be answered by 2026-05-03T04:00:00Z; \
+         rejected at 2026-05-03T04:00:00Z: blocked until refunded or cleared.",
+        "Review V1, asked for because of: looks odd; answered at 2026-05-04T04:00:00Z; \
+         open, next: alarm about the decision at 2026-05-07T04:00:00Z.",
+    ] {
+        assert!(text.contains(says), "`{says}` is missing in\n{text}");
+    }
+}
+
 fn files() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
     let entries = fs::read_dir(folder).expect("tests/scenarios is there");

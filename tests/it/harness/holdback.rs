@@ -4,7 +4,7 @@
 //! the state when it is not.
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant as Moment};
 
 use holdback::cli::Role;
@@ -12,6 +12,7 @@ use holdback::clock::{Clock, ManualClock};
 use holdback::config::Config;
 use holdback::kafka::{Admin, Partition};
 use holdback::preflight;
+use holdback::review::Reviews;
 use holdback::rules::time::Instant;
 use holdback::service::{self, Controls, Service};
 use holdback::store::Store;
@@ -171,6 +172,11 @@ impl Holdback {
             let ended = running.await.expect("no panic");
             ended.expect("a clean end");
         }
+    }
+
+    /// The review step with the same settings, for what a person does.
+    pub fn reviews(&self) -> Reviews {
+        Reviews::new(self.store.clone(), Arc::new(config(&self.settings)))
     }
 
     /// Another setting for the next start.
