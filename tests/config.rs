@@ -308,6 +308,23 @@ fn example() -> String {
 }
 
 #[test]
+fn limits_of_approval_are_amounts_of_their_currencies() {
+    let above = |text: &str| load(None, &with(&[("HOLDBACK_APPROVAL_ABOVE", text)]));
+    let limits = above("EUR 1000.00, JPY 9000").unwrap().approval.above;
+    let limits: Vec<String> = limits
+        .iter()
+        .map(|(currency, amount)| format!("{} {amount}", currency.code()))
+        .collect();
+    assert_eq!(limits, ["EUR 1000.00", "JPY 9000"]);
+    for wrong in ["EUR", "EUR 1000.001", "XXX 5", "EUR 5, EUR 6", "EUR -1"] {
+        assert!(above(wrong).is_err(), "{wrong}");
+    }
+    let file = "[approval]\nabove = [\"EUR 1.00\", \"CNY 2.00\"]\n";
+    let listed = load(Some(file), &REQUIRED).unwrap();
+    assert_eq!(listed.approval.above.len(), 2);
+}
+
+#[test]
 fn the_example_file_shows_every_default() {
     // These two have none.
     let undefaulted = with(&[

@@ -16,8 +16,8 @@ fn reviewing(merchant: &str, id: &str, on_silence: &str) -> Fact {
 }
 
 fn by_amount(merchant: &str, order: &str) -> ReviewId {
-    let merchant = MerchantId::parse(merchant).unwrap();
-    ReviewId::by_amount(&merchant, &OrderId::parse(order).unwrap())
+    let merchant = MerchantId::parse(merchant).expect("an id");
+    ReviewId::by_amount(&merchant, &OrderId::parse(order).expect("an id"))
 }
 
 fn ruling(decision: Decision) -> Ruling {
@@ -88,7 +88,7 @@ async fn a_review_goes_its_whole_way_by_amount_and_by_message() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_and_decisions_that_come_before_their_review_wait_for_it() {
-    let mut hb = Holdback::start("before-review", "11-03 12:00").await;
+    let hb = Holdback::start("before-review", "11-03 12:00").await;
     hb.send(agreement("*", "AG-1"));
     hb.send(decided("M-1", "V-1", "passed", "11-03 04:00"));
     hb.applied().await;

@@ -6,6 +6,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
 
+mod happenings;
 mod ledger;
 mod phrases;
 mod setup;

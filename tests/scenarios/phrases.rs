@@ -9,7 +9,8 @@ use holdback::rules::review::Review;
 use holdback::rules::time::Instant;
 use rust_decimal::Decimal;
 
-use super::ledger::{Ledger, review_id};
+use super::happenings::review_id;
+use super::ledger::Ledger;
 use super::setup::{day, instant, read};
 
 /// The sums of an order, or of one of its holds.
