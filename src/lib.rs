@@ -31,6 +31,7 @@ pub mod planted;
 pub mod preflight;
 pub mod publish;
 pub mod release;
+pub mod review;
 pub mod rules;
 pub mod service;
 pub mod simulate;

@@ -22,6 +22,7 @@ use crate::ingest::{self, freshness, worker};
 use crate::kafka::{Admin, KafkaSettings};
 use crate::preflight::{check_schema, check_topics, connect, found, kafka_settings};
 use crate::release::{self, Release};
+use crate::review::{self, Reviews};
 use crate::store::Store;
 use crate::store::deployment::Deployment;
 use crate::watch as watcher;
@@ -155,6 +156,9 @@ impl Service {
             let heartbeat = controls.liveness.heartbeat("release", SILENCE_MAX);
             let readiness = Arc::clone(&controls.readiness);
             tasks.spawn(release::run(step, readiness, heartbeat, stop.clone()));
+            let reviews = Reviews::new(self.store.clone(), Arc::clone(&self.config));
+            let heartbeat = controls.liveness.heartbeat("reviews", SILENCE_MAX);
+            tasks.spawn(review::run(reviews, heartbeat, stop.clone()));
         }
         if roles.contains(&Role::Publish) {
             threads.push(self.start_publish(&controls));

@@ -78,6 +78,7 @@ fn show(vitals: &Vitals) {
         "refund_expected_overdue",
         vitals.refund_expected_overdue > 0,
     );
+    telemetry::alarm("review_overdue", vitals.reviews_late > 0);
     telemetry::alarm("partition_halted", vitals.halted > 0);
     telemetry::alarm("sales_without_agreement", vitals.without_agreement > 0);
     telemetry::alarm("calendar_missing", vitals.without_dates > 0);

@@ -8,8 +8,8 @@
 use std::collections::BTreeSet;
 
 use holdback::rules::ids::{
-    EventId, HoldId, MerchantId, NAMESPACE, OrderId, ReceivableId, ReleaseId, SettlementId,
-    TermName,
+    EventId, HoldId, MerchantId, NAMESPACE, OrderId, ReceivableId, ReleaseId, ReviewId,
+    SettlementId, TermName,
 };
 use holdback::rules::money::Currency;
 use serde::Deserialize;
@@ -57,6 +57,9 @@ fn derived(parts: &[String]) -> String {
         ["receivable", of, cause_type, cause_id] => {
             ReceivableId::of(&merchant(of), cause_type, cause_id).to_string()
         }
+        ["review", of, order] => {
+            ReviewId::by_amount(&merchant(of), &OrderId::parse(order).unwrap()).to_string()
+        }
         ["event", type_, subject, cause] => EventId::of(type_, subject, cause).to_string(),
         _ => panic!("no such kind of id: {parts:?}"),
     }
@@ -70,7 +73,14 @@ fn every_published_vector_is_what_the_code_makes() {
         assert_eq!(derived(&vector.parts), vector.id, "{:?}", vector.parts);
         kinds.insert(vector.parts[0].as_str());
     }
-    let all = ["event", "hold", "receivable", "release", "settlement"];
+    let all = [
+        "event",
+        "hold",
+        "receivable",
+        "release",
+        "review",
+        "settlement",
+    ];
     assert_eq!(kinds, BTreeSet::from(all));
 }
 

@@ -33,6 +33,7 @@ pub struct Config {
     pub publish: Publish,
     pub parked: Parked,
     pub refund: Refund,
+    pub reviews: Reviews,
     pub http: Http,
     pub log: Log,
     pub shutdown: Shutdown,
@@ -176,7 +177,7 @@ pub enum ReleaseMode {
 #[derive(Debug, Clone)]
 pub struct Approval {
     /// Per currency, the most that one person may let go by an early release or by clearing a block;
-    /// more needs a second person. `EUR = "1000.00"`. Default: none, one person may let go of all.
+    /// more needs a second person. Reviews of orders above it are not decided by messages. `EUR = "1000.00"`. Default: none, one person may let go of all.
     pub above: BTreeMap<Currency, Amount>,
 }
 
@@ -200,6 +201,13 @@ pub struct Refund {
     /// Hours for which `refund_expected` of a closed dispute stays blocked without its refunds,
     /// 1 to 8760. Default 168.
     pub wait_hours: u32,
+}
+
+/// `[reviews]`
+#[derive(Debug, Clone)]
+pub struct Reviews {
+    /// Takes `review.decided` messages whatever the order's amount. Default false.
+    pub trust_events: bool,
 }
 
 /// `[http]`

@@ -10,7 +10,7 @@ use tracing_subscriber::EnvFilter;
 use super::source::Reader;
 use super::{
     Approval, Config, ConfigErrors, Database, Http, Ingest, IngestStart, Kafka, Log, LogFormat,
-    OnUnreadable, Parked, Publish, Refund, Release, ReleaseMode, Shutdown, Topics,
+    OnUnreadable, Parked, Publish, Refund, Release, ReleaseMode, Reviews, Shutdown, Topics,
 };
 use crate::rules::money::{Amount, Currency};
 use crate::rules::time::Instant;
@@ -45,6 +45,9 @@ impl Config {
             },
             refund: Refund {
                 wait_hours: reader.whole("refund.wait_hours", 168, 1..=8_760),
+            },
+            reviews: Reviews {
+                trust_events: reader.flag("reviews.trust_events", false),
             },
             http: Http {
                 addr: reader.parsed("http.addr", "127.0.0.1:8080", |text| {

@@ -139,6 +139,10 @@ impl Body {
                 self.money("amount"),
                 self.text("result")
             ),
+            E::ReviewRequested => format!("{order}: under review, the merchant is asked"),
+            E::ReviewReminded => format!("{order}: review, the merchant is reminded"),
+            E::ReviewOverdue => format!("{order}: review, no {} in time", self.text("awaited")),
+            E::ReviewClosed => format!("{order}: review {}", self.text("result")),
             E::AgreementAccepted => format!("agreement {} accepted", self.text("agreement_id")),
         })
     }

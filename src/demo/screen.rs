@@ -285,13 +285,19 @@ fn color(kind: Kind) -> Color {
             E::ReleaseIssued | E::SettlementClosed | E::PayoutSettled | E::HoldUnblocked => {
                 Color::Green
             }
-            E::HoldBlocked | E::HoldLimitReached | E::SettlementSkipped => Color::Yellow,
+            E::HoldBlocked
+            | E::HoldLimitReached
+            | E::SettlementSkipped
+            | E::ReviewReminded
+            | E::ReviewOverdue => Color::Yellow,
             E::RefundApplied | E::HoldReversed | E::HoldConsumed => Color::Magenta,
             E::ReceivableOpened | E::ReceivableRecovered => Color::Red,
             E::OrderAccepted
             | E::HoldCreated
             | E::HoldRescheduled
             | E::HoldRestored
+            | E::ReviewRequested
+            | E::ReviewClosed
             | E::AgreementAccepted => Color::Cyan,
         },
     }

@@ -10,7 +10,7 @@ use crate::message::incoming::{self, Parsed};
 use crate::message::{Reason, Record, Rejection};
 use crate::rules::agreement::Agreement;
 use crate::rules::calendar::Calendar;
-use crate::rules::fact::{ContentHash, Fact, OrderFact, PayoutResult};
+use crate::rules::fact::{ContentHash, Fact, OrderFact, PayoutResult, ReviewFact};
 use crate::rules::ids::MerchantId;
 use crate::store::agreements::Catalogue;
 use crate::store::journal::Lines;
@@ -26,6 +26,7 @@ pub struct Batch {
     pub(super) agreements: Vec<(usize, Agreement, ContentHash)>,
     pub(super) calendars: Vec<(usize, Calendar, ContentHash)>,
     payouts: Vec<(usize, PayoutResult)>,
+    reviews: Vec<(usize, ReviewFact)>,
     rejected: Vec<(usize, Rejection)>,
     tombstones: usize,
     off_time: usize,
@@ -50,6 +51,7 @@ impl Batch {
                             batch.calendars.push((place, *calendar, accepted.content));
                         }
                         Fact::Payout(result) => batch.payouts.push((place, result)),
+                        Fact::Review(fact) => batch.reviews.push((place, fact)),
                     }
                 }
                 Err(rejection) => batch.rejected.push((place, rejection)),
@@ -183,7 +185,10 @@ impl Batch {
             work.accept_catalogue(tx, catalogue, self).await?;
             tx.open_catalogue(catalogue, &merchants, exclusive).await?;
         }
-        work.fold_orders(tx, catalogue, &self.orders).await?;
+        let placed = work
+            .place_reviews(tx, catalogue, &self.orders, &self.reviews)
+            .await?;
+        work.fold_orders(tx, catalogue, placed).await?;
         work.settle_payouts(tx, &self.payouts).await?;
         tx.refuse(&work.letters).await?;
         if !work.lines.is_empty() {
@@ -201,7 +206,8 @@ impl Batch {
             .iter()
             .filter_map(|(_, rejection)| rejection.about.as_ref())
             .map(|about| &about.merchant);
-        let all: BTreeSet<&MerchantId> = orders.chain(distrusted).collect();
+        let reviews = self.reviews.iter().map(|(_, fact)| &fact.merchant);
+        let all: BTreeSet<&MerchantId> = orders.chain(reviews).chain(distrusted).collect();
         all.into_iter().cloned().collect()
     }
 }

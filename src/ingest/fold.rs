@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::Rules;
+use super::reviews::{Placed, give_waited};
 use super::work::Work;
 use crate::message::incoming::{self, Limits, Parsed};
 use crate::message::{About, Reason, Record, Rejection};
@@ -22,8 +23,9 @@ impl Work<'_> {
         &mut self,
         tx: &mut Tx,
         catalogue: &mut Catalogue,
-        facts: &[(usize, OrderFact)],
+        placed: Placed<'_>,
     ) -> Result<(), StoreError> {
+        let facts = &*placed.facts;
         let keys: BTreeSet<OrderKey> = facts
             .iter()
             .map(|(_, fact)| (fact.merchant.clone(), fact.order.clone()))
@@ -34,9 +36,17 @@ impl Work<'_> {
         }
         let keys: Vec<OrderKey> = keys.into_iter().collect();
         let mut homes = tx.orders_of(&identified(facts)).await?;
+        for ((merchant, review), order) in &placed.orders {
+            let id = review.as_str().to_owned();
+            homes.insert(
+                (merchant.clone(), FactKind::ReviewRequested, id),
+                order.clone(),
+            );
+        }
         let rules = self.rules;
-        let reparse = |record: &Record| reparse(record, rules);
+        let reparse = reparse_with(rules);
         let mut cases = tx.load_orders(&keys, catalogue, &reparse).await?;
+        give_waited(placed.waited, &placed.orders, &mut cases, rules)?;
         let calendars = catalogue.calendars();
         let now = tx.now;
         for (place, fact) in facts {
@@ -45,6 +55,7 @@ impl Work<'_> {
                 agreements: &agreements,
                 calendars: &calendars,
                 now,
+                approval: &rules.approval,
             };
             let id = own_id(fact);
             let home = id.as_ref().and_then(|id| homes.get(id)).cloned();
@@ -62,6 +73,7 @@ impl Work<'_> {
 
     /// Lifts the blocks that have lost their reason and puts up the new ones.
     fn block(&mut self, catalogue: &Catalogue, cases: &mut Cases, now: Instant) {
+        let rules = self.rules;
         let calendars = catalogue.calendars();
         let lifted = std::mem::take(&mut self.trusted).into_iter();
         let put_up = std::mem::take(&mut self.distrusted).into_iter();
@@ -77,6 +89,7 @@ impl Work<'_> {
                 agreements: &agreements,
                 calendars: &calendars,
                 now,
+                approval: &rules.approval,
             };
             let entries = match change {
                 Ok(mut block) => {
@@ -138,7 +151,8 @@ impl Work<'_> {
         }
         for (parked, refusal) in outcome.refused {
             if let Some(record) = messages.remove(&parked) {
-                self.refuse_record(record, &rejection(&refusal, true, &key.0, &key.1));
+                let moves_money = !is_of_review(parked.kind);
+                self.refuse_record(record, &rejection(&refusal, moves_money, &key.0, &key.1));
             }
         }
     }
@@ -188,7 +202,7 @@ impl Work<'_> {
             tx.open_catalogue(catalogue, &merchants, false).await?;
             let rules = self.rules;
             let more = tx
-                .load_orders(&missing, catalogue, &|record| reparse(record, rules))
+                .load_orders(&missing, catalogue, &reparse_with(rules))
                 .await?;
             cases.extend(more);
         }
@@ -222,11 +236,19 @@ pub(crate) fn own_id(fact: &OrderFact) -> Option<OwnId> {
         FactKind::DisputeOpened | FactKind::DisputeUpdated | FactKind::DisputeClosed => {
             FactKind::DisputeOpened
         }
+        FactKind::ReviewRequested | FactKind::ReviewAnswered | FactKind::ReviewDecided => {
+            FactKind::ReviewRequested
+        }
         FactKind::Completed | FactKind::Confirmed | FactKind::Delivered | FactKind::Cancelled => {
             return None;
         }
     };
     Some((fact.merchant.clone(), kind, key.id))
+}
+
+/// Whether it is an answer or a decision, which leaves the money where it is when it is refused.
+pub(crate) fn is_of_review(kind: FactKind) -> bool {
+    matches!(kind, FactKind::ReviewAnswered | FactKind::ReviewDecided)
 }
 
 fn counted(verdict: Verdict) -> Counted {
@@ -303,17 +325,21 @@ fn misplaced(fact: &OrderFact, home: &OrderId) -> Refusal {
 fn moves_money(fact: &OrderFact, refusal: &Refusal) -> bool {
     match fact.what {
         OrderEvent::Completed(_) => matches!(refusal, Refusal::Conflict(_)),
-        OrderEvent::Confirmed { .. } | OrderEvent::Delivered { .. } => false,
+        OrderEvent::Confirmed { .. }
+        | OrderEvent::Delivered { .. }
+        | OrderEvent::ReviewAnswered(_)
+        | OrderEvent::ReviewDecided(_) => false,
         OrderEvent::Cancelled { .. }
         | OrderEvent::Refunded(_)
         | OrderEvent::DisputeOpened(_)
         | OrderEvent::DisputeUpdated(_)
-        | OrderEvent::DisputeClosed(_) => true,
+        | OrderEvent::DisputeClosed(_)
+        | OrderEvent::ReviewRequested(_) => true,
     }
 }
 
-/// Reads a parked message again. Its time was judged when it came.
-fn reparse(record: &Record, rules: &Rules) -> Option<OrderFact> {
+/// Reads a parked message of this order again. Its time was judged when it came.
+pub(super) fn reparse(record: &Record, order: &OrderId, rules: &Rules) -> Option<OrderFact> {
     let limits = Limits {
         max_bytes: usize::MAX,
         ..rules.limits
@@ -322,16 +348,22 @@ fn reparse(record: &Record, rules: &Rules) -> Option<OrderFact> {
         timestamp: None,
         ..record.clone()
     };
-    match incoming::parse(&timeless, rules.default_type(&record.topic), &limits).ok()? {
-        Parsed::Fact(accepted) => match accepted.fact {
-            Fact::Order(fact) => Some(fact),
-            Fact::Agreement(_) | Fact::Calendar(_) | Fact::Payout(_) => None,
-        },
-        Parsed::Tombstone => None,
-    }
+    let mut fact =
+        match incoming::parse(&timeless, rules.default_type(&record.topic), &limits).ok()? {
+            Parsed::Fact(accepted) => match accepted.fact {
+                Fact::Order(fact) => fact,
+                Fact::Review(fact) => fact.about(order.clone()),
+                Fact::Agreement(_) | Fact::Calendar(_) | Fact::Payout(_) => return None,
+            },
+            Parsed::Tombstone => return None,
+        };
+    fact.recorded_at = record.timestamp;
+    Some(fact)
 }
 
-/// The reparsing that [`super::followup`] shares.
-pub(super) fn reparse_with(rules: &Rules) -> impl Fn(&Record) -> Option<OrderFact> + Sync + '_ {
-    move |record| reparse(record, rules)
+/// The reparsing that other loops share.
+pub(crate) fn reparse_with(
+    rules: &Rules,
+) -> impl Fn(&Record, &OrderId) -> Option<OrderFact> + Sync + '_ {
+    move |record, order| reparse(record, order, rules)
 }

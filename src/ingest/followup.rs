@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Rules;
 use super::fold::reparse_with;
+use super::reviews::before_resuming;
 use crate::http::Heartbeat;
 use crate::rules::decide::{self, World};
 use crate::rules::ids::MerchantId;
@@ -94,6 +95,7 @@ impl FollowUp {
             .await?;
         let reparse = reparse_with(&self.rules);
         let mut cases = tx.load_orders(keys, &mut self.catalogue, &reparse).await?;
+        before_resuming(&mut tx, &self.catalogue, &mut cases, &self.rules).await?;
         let calendars = self.catalogue.calendars();
         let mut lines = Lines::default();
         for (key, case) in &mut cases {
@@ -102,6 +104,7 @@ impl FollowUp {
                 agreements: &agreements,
                 calendars: &calendars,
                 now: tx.now,
+                approval: &self.rules.approval,
             };
             lines.add(&key.0, decide(&mut case.order, world), case.source);
         }

@@ -13,6 +13,7 @@ pub(crate) mod catalogue;
 pub(crate) mod fold;
 pub mod followup;
 pub mod freshness;
+pub(crate) mod reviews;
 pub(crate) mod work;
 pub mod worker;
 
@@ -25,6 +26,7 @@ use crate::config::{Config, OnUnreadable};
 use crate::message::Record;
 use crate::message::incoming::Limits;
 use crate::rules::order::Order;
+use crate::rules::review::Approval;
 use crate::store::agreements::Catalogue;
 use crate::store::cases::{Cases, OrderKey, SourceTopic};
 use crate::store::positions::Advance;
@@ -32,6 +34,7 @@ use crate::store::{Store, StoreError, Tx};
 use crate::telemetry::{self, Outcome};
 
 pub use batch::Batch;
+pub(crate) use fold::reparse_with;
 
 /// Where each partition stands, by its topic's actual name.
 pub type Positions = HashMap<(Arc<str>, i32), i64>;
@@ -45,6 +48,8 @@ pub struct Rules {
     pub halt_unreadable: bool,
     /// Bad messages in a row that stop a partition.
     pub breaker: u32,
+    /// What a message may decide of reviews.
+    pub approval: Approval,
 }
 
 impl Rules {
@@ -63,6 +68,10 @@ impl Rules {
             },
             halt_unreadable: config.ingest.on_unreadable == OnUnreadable::Halt,
             breaker: config.ingest.breaker_consecutive,
+            approval: Approval {
+                above: config.approval.above.clone(),
+                trust_events: config.reviews.trust_events,
+            },
         }
     }
 

@@ -1,5 +1,5 @@
 //! `agreement.published`: every default of the contract's section 4 filled in, what this version
-//! can't keep (reviews, deposits) refused rather than ignored.
+//! can't keep (deposits) refused rather than ignored.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -18,6 +18,7 @@ use crate::rules::agreement::{
     RefundFees, RefundSource, RefundTerms, Roll, SettlementTerms, Term,
 };
 use crate::rules::ids::{AgreementId, CalendarId, MerchantId, TermName};
+use crate::rules::review::ReviewTerms;
 
 /// Ten years.
 const DAYS: RangeInclusive<u32> = 0..=3_660;
@@ -129,6 +130,7 @@ fn read(fields: &Fields<'_>) -> Result<Agreement, Fault> {
         calendar: fields.optional_id("calendar", CalendarId::parse)?,
         terms: terms(fields)?,
         confirmation: confirmation(fields)?,
+        review: review(fields)?,
         settlement: settlement_terms(&settlement)?,
         refund: refund(fields)?,
     };
@@ -291,21 +293,22 @@ fn refund(fields: &Fields<'_>) -> Result<RefundTerms, Fault> {
     })
 }
 
-/// Reviews and deposits come with a later version: an agreement that relies on them is refused,
-/// for releasing without the agreed review would be worse than not accepting it.
+fn review(fields: &Fields<'_>) -> Result<ReviewTerms, Fault> {
+    let fields = fields.object("review")?.unwrap_or_default();
+    let usual = ReviewTerms::default();
+    let hours = |name, usual| Ok(fields.whole(name, HOURS)?.unwrap_or(usual));
+    Ok(ReviewTerms {
+        threshold: fields.plain("threshold")?,
+        respond_within_hours: hours("respond_within_hours", usual.respond_within_hours)?,
+        on_silence: fields.word("on_silence")?.unwrap_or(usual.on_silence),
+        decide_within_hours: hours("decide_within_hours", usual.decide_within_hours)?,
+    })
+}
+
+/// Deposits come with a later version: an agreement that relies on them is refused, for not keeping
+/// one would be worse than not accepting it.
 fn not_yet_supported(fields: &Fields<'_>) -> Result<(), Fault> {
     let mut asked = Vec::new();
-    if let Some(review) = fields.object("review")? {
-        asked.extend(review.plain("threshold")?.map(|_| "/review/threshold"));
-        let respond = review.whole("respond_within_hours", HOURS)?.unwrap_or(48) != 48;
-        asked.extend(respond.then_some("/review/respond_within_hours"));
-        let silence = review
-            .text("on_silence")?
-            .is_some_and(|word| word != "escalate");
-        asked.extend(silence.then_some("/review/on_silence"));
-        let decide = review.whole("decide_within_hours", HOURS)?.unwrap_or(72) != 72;
-        asked.extend(decide.then_some("/review/decide_within_hours"));
-    }
     if let Some(deposit) = fields.object("deposit")? {
         let required = deposit
             .plain("required")?
@@ -318,7 +321,7 @@ fn not_yet_supported(fields: &Fields<'_>) -> Result<(), Fault> {
         return Ok(());
     }
     let what = format!(
-        "{}: reviews and deposits are not supported by this version; leave the defaults",
+        "{}: deposits are not supported by this version; leave the defaults",
         asked.join(", ")
     );
     Err(Fault::new(Reason::Value, what))

@@ -15,8 +15,9 @@ use sha2::{Digest, Sha256};
 
 use crate::rules::agreement::{Agreement, Cycle, Term};
 use crate::rules::calendar::Calendar;
-use crate::rules::fact::{ContentHash, OrderEvent, PayoutResult, PayoutSubject};
+use crate::rules::fact::{ContentHash, OrderEvent, PayoutResult, PayoutSubject, ReviewFact};
 use crate::rules::ids::{MerchantId, OrderId};
+use crate::rules::review::ReviewTerms;
 
 /// Feeds named values into a digest so that no two sequences of them look alike.
 pub(super) struct Content(Sha256);
@@ -76,6 +77,9 @@ pub fn of_order_event(merchant: &MerchantId, order: &OrderId, event: &OrderEvent
         OrderEvent::DisputeOpened(_) => "dispute.opened",
         OrderEvent::DisputeUpdated(_) => "dispute.updated",
         OrderEvent::DisputeClosed(_) => "dispute.closed",
+        OrderEvent::ReviewRequested(_) => "review.requested",
+        OrderEvent::ReviewAnswered(_) => "review.answered",
+        OrderEvent::ReviewDecided(_) => "review.decided",
     });
     content.field("merchant_id", merchant);
     content.field("order_id", order);
@@ -99,6 +103,9 @@ pub fn of_order_event(merchant: &MerchantId, order: &OrderId, event: &OrderEvent
             content.field("cancelled_at", at);
             content.optional("reason", reason.as_deref());
         }
+        OrderEvent::ReviewRequested(_)
+        | OrderEvent::ReviewAnswered(_)
+        | OrderEvent::ReviewDecided(_) => feed_review(&mut content, event),
         _ => money_leaves(&mut content, event),
     }
     content.done()
@@ -137,10 +144,46 @@ fn money_leaves(content: &mut Content, event: &OrderEvent) {
             let expected = closed.refund_expected.map(|amount| amount.normalize());
             content.optional("refund_expected", expected);
         }
-        OrderEvent::Completed(_)
-        | OrderEvent::Confirmed { .. }
-        | OrderEvent::Delivered { .. }
-        | OrderEvent::Cancelled { .. } => {}
+        _ => {}
+    }
+}
+
+/// The digest of an answer or a decision; its `content` is not looked at.
+#[must_use]
+pub fn of_review(fact: &ReviewFact) -> ContentHash {
+    let mut content = Content::of(match fact.what {
+        OrderEvent::ReviewAnswered(_) => "review.answered",
+        _ => "review.decided",
+    });
+    content.field("merchant_id", &fact.merchant);
+    feed_review(&mut content, &fact.what);
+    content.done()
+}
+
+fn feed_review(content: &mut Content, event: &OrderEvent) {
+    match event {
+        OrderEvent::ReviewRequested(request) => {
+            content.field("review_id", &request.review);
+            content.field("reason", &request.reason);
+            content.optional("respond_by", request.respond_by);
+            content.field("at", request.at);
+        }
+        OrderEvent::ReviewAnswered(answered) => {
+            content.field("review_id", &answered.review);
+            content.field("answer", &answered.answer);
+            for url in &answered.evidence {
+                content.field("evidence", url);
+            }
+            content.field("answered_at", answered.at);
+        }
+        OrderEvent::ReviewDecided(decided) => {
+            content.field("review_id", &decided.review);
+            content.word("decision", decided.decision);
+            content.field("decided_by", &decided.decided_by);
+            content.optional("reason", decided.reason.as_deref());
+            content.field("decided_at", decided.at);
+        }
+        _ => {}
     }
 }
 
@@ -180,12 +223,29 @@ pub fn of_agreement(agreement: &Agreement) -> ContentHash {
     }
     content.field("confirmation.required", agreement.confirmation.required);
     content.field("auto_after_hours", agreement.confirmation.auto_after_hours);
+    feed_review_terms(&mut content, &agreement.review);
     feed_settlement(&mut content, agreement);
     content.word("refund.source", agreement.refund.source);
     content.word("excess", agreement.refund.excess);
     content.word("refund.fees", agreement.refund.fees);
     content.word("free", agreement.refund.free);
     content.done()
+}
+
+/// Only what differs from the default: versions digested before there were reviews keep theirs.
+fn feed_review_terms(content: &mut Content, terms: &ReviewTerms) {
+    let usual = ReviewTerms::default();
+    let threshold = terms.threshold.map(|amount| amount.normalize());
+    content.optional("review.threshold", threshold);
+    if terms.respond_within_hours != usual.respond_within_hours {
+        content.field("respond_within_hours", terms.respond_within_hours);
+    }
+    if terms.on_silence != usual.on_silence {
+        content.word("on_silence", terms.on_silence);
+    }
+    if terms.decide_within_hours != usual.decide_within_hours {
+        content.field("decide_within_hours", terms.decide_within_hours);
+    }
 }
 
 fn feed_term(content: &mut Content, term: &Term) {

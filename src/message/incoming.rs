@@ -8,8 +8,11 @@ use jiff::SignedDuration;
 use super::fields::Fields;
 use super::hints::Hints;
 use super::rejection::{Fault, Reason, Rejection};
-use super::{Record, UNREADABLE_HEADER, agreement, calendar, content, envelope, order, payout};
+use super::{
+    Record, UNREADABLE_HEADER, agreement, calendar, content, envelope, order, payout, review,
+};
 use crate::rules::fact::{ContentHash, Fact, FactKind, OrderEvent};
+use crate::rules::review::Decision;
 use crate::rules::time::Instant;
 
 /// What a message may be at most (contract, section 10).
@@ -72,11 +75,14 @@ pub enum InputType {
     CalendarPublished,
     PayoutPaid,
     PayoutFailed,
+    ReviewRequested,
+    ReviewAnswered,
+    ReviewDecided,
 }
 
 impl InputType {
     /// Every type.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::OrderCompleted,
         Self::OrderConfirmed,
         Self::OrderDelivered,
@@ -89,6 +95,9 @@ impl InputType {
         Self::CalendarPublished,
         Self::PayoutPaid,
         Self::PayoutFailed,
+        Self::ReviewRequested,
+        Self::ReviewAnswered,
+        Self::ReviewDecided,
     ];
 
     /// The name on the wire, for instance `order.completed.v1`.
@@ -107,6 +116,9 @@ impl InputType {
             Self::CalendarPublished => "calendar.published.v1",
             Self::PayoutPaid => "payout.paid.v1",
             Self::PayoutFailed => "payout.failed.v1",
+            Self::ReviewRequested => "review.requested.v1",
+            Self::ReviewAnswered => "review.answered.v1",
+            Self::ReviewDecided => "review.decided.v1",
         }
     }
 
@@ -158,6 +170,11 @@ fn read(
         .ok_or_else(|| Fault::new(Reason::UnknownType, format!("{name} is not read")))?;
     let fields = Fields::split(&envelope.data, String::new())?;
     let mut accepted = fact(input, &fields, envelope.traceparent)?;
+    match &mut accepted.fact {
+        Fact::Order(fact) => fact.recorded_at = record.timestamp,
+        Fact::Review(fact) => fact.recorded_at = record.timestamp,
+        Fact::Agreement(_) | Fact::Calendar(_) | Fact::Payout(_) => {}
+    }
     accepted.off_time = check_time(&accepted, record.timestamp, limits)?;
     Ok(accepted)
 }
@@ -176,6 +193,15 @@ fn fact(
         InputType::DisputeOpened => FactKind::DisputeOpened,
         InputType::DisputeUpdated => FactKind::DisputeUpdated,
         InputType::DisputeClosed => FactKind::DisputeClosed,
+        InputType::ReviewRequested => FactKind::ReviewRequested,
+        InputType::ReviewAnswered | InputType::ReviewDecided => {
+            let fact = match input {
+                InputType::ReviewAnswered => review::answered(fields, traceparent)?,
+                _ => review::decided(fields, traceparent)?,
+            };
+            let (content, at) = (fact.content, fact.business_at());
+            return Ok(accepted(Fact::Review(fact), content, Some(at)));
+        }
         InputType::AgreementPublished => {
             let agreement = agreement::agreement(fields)?;
             let content = content::of_agreement(&agreement);
@@ -213,16 +239,19 @@ fn accepted(fact: Fact, content: ContentHash, business_at: Option<Instant>) -> A
 
 /// Whether the fact brings a release nearer.
 fn frees_money(fact: &Fact) -> bool {
-    matches!(
-        fact,
-        Fact::Order(order) if matches!(
-            order.what,
-            OrderEvent::Completed(_)
-                | OrderEvent::Confirmed { .. }
-                | OrderEvent::Delivered { .. }
-                | OrderEvent::DisputeClosed(_)
-        )
-    )
+    let what = match fact {
+        Fact::Order(fact) => &fact.what,
+        Fact::Review(fact) => &fact.what,
+        Fact::Agreement(_) | Fact::Calendar(_) | Fact::Payout(_) => return false,
+    };
+    match what {
+        OrderEvent::Completed(_)
+        | OrderEvent::Confirmed { .. }
+        | OrderEvent::Delivered { .. }
+        | OrderEvent::DisputeClosed(_) => true,
+        OrderEvent::ReviewDecided(decided) => decided.decision == Decision::Passed,
+        _ => false,
+    }
 }
 
 /// Compares the business time with Kafka's; true when it is off and yet to be applied.
@@ -284,6 +313,7 @@ fn moves_money(type_name: &str) -> bool {
         "dispute.",
         "order.cancelled.",
         "order.completed.",
+        "review.requested.",
     ]
     .iter()
     .any(|family| type_name.starts_with(family))

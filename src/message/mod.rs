@@ -17,6 +17,7 @@ mod order;
 pub mod outgoing;
 mod payout;
 mod rejection;
+mod review;
 mod shape;
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::content;
 use super::fields::{Fields, string};
 use super::rejection::{Fault, Reason};
+use super::review;
 use crate::rules::fact::{
     Completed, DisputeClosed, DisputeOpened, DisputeUpdated, FactKind, OrderEvent, OrderFact,
     Refunded,
@@ -51,6 +52,10 @@ pub(super) fn fact(
             amount: above_zero(fields)?,
             at: instant(fields, "at")?,
         }),
+        FactKind::ReviewRequested => OrderEvent::ReviewRequested(review::request(fields)?),
+        FactKind::ReviewAnswered | FactKind::ReviewDecided => {
+            unreachable!("these name no order and are read by their own functions")
+        }
         FactKind::DisputeClosed => OrderEvent::DisputeClosed(DisputeClosed {
             dispute: fields.id("dispute_id", DisputeId::parse)?,
             outcome: fields.required("outcome", fields.word("outcome")?)?,
@@ -67,6 +72,7 @@ pub(super) fn fact(
         order,
         content,
         traceparent,
+        recorded_at: None,
         what,
     })
 }

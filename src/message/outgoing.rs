@@ -95,6 +95,10 @@ event_types! {
     PayoutSettled = 15 Events "holdback.payout.settled.v1",
     AgreementAccepted = 16 Events "holdback.agreement.accepted.v1",
     HoldRestored = 17 Events "holdback.hold.restored.v1",
+    ReviewRequested = 40 Events "holdback.review.requested.v1",
+    ReviewReminded = 41 Events "holdback.review.reminded.v1",
+    ReviewOverdue = 42 Events "holdback.review.overdue.v1",
+    ReviewClosed = 43 Events "holdback.review.closed.v1",
 }
 
 /// An event's own fields as one JSON object, without the envelope's: what the journal keeps.

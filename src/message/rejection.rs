@@ -38,6 +38,8 @@ pub enum Reason {
     TooOld,
     /// Refunds exceed the order, and its agreement says reject.
     RefundExceedsOrder,
+    /// A decision about more than a message may decide.
+    Approval,
 }
 
 impl Reason {
@@ -57,6 +59,7 @@ impl Reason {
             Self::Time => "time",
             Self::TooOld => "too_old",
             Self::RefundExceedsOrder => "refund_exceeds_order",
+            Self::Approval => "approval",
         }
     }
 }
@@ -74,6 +77,7 @@ impl From<&Refusal> for Reason {
             Refusal::Mismatch(_) => Self::Mismatch,
             Refusal::Money(_) => Self::Money,
             Refusal::RefundExceedsOrder => Self::RefundExceedsOrder,
+            Refusal::NeedsApproval => Self::Approval,
         }
     }
 }

@@ -266,6 +266,7 @@ impl Operator {
             agreements: &agreements,
             calendars: &calendars,
             now: tx.now,
+            approval: &self.rules.approval,
         };
         let order = &mut case.order;
         let decided = orders::decide(order, request, act.id, &act.by.reason, world)?;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::{AgreementId, CalendarId, MerchantId, TermName};
 use super::money::{Amount, Currency, MoneyError};
+use super::review::ReviewTerms;
 use super::time::{Instant, zone};
 
 /// One version of an agreement, complete: every default filled in.
@@ -29,6 +30,9 @@ pub struct Agreement {
     pub calendar: Option<CalendarId>,
     pub terms: Vec<Term>,
     pub confirmation: Confirmation,
+    /// Absent in versions that were kept before there were reviews.
+    #[serde(default)]
+    pub review: ReviewTerms,
     pub settlement: SettlementTerms,
     pub refund: RefundTerms,
 }
@@ -255,6 +259,9 @@ impl Agreement {
             "/confirmation/auto_after_hours",
             "is over ten years",
         );
+        if let Some(threshold) = self.review.threshold {
+            self.check_amount(threshold, "/review/threshold".to_owned(), &mut faults);
+        }
         self.check_settlement(&mut faults);
         faults.0
     }

@@ -6,7 +6,7 @@
 //! An event's id is made of its type, its subject and its cause. The subject is what the event is
 //! about: the hold for `hold.*`, the receivable for `receivable.*`, the release for
 //! `release.issued` and `payout.settled`, the settlement for `settlement.*`, the refund or dispute
-//! for `refund.applied`, the order for `order.accepted`, the agreement for `agreement.accepted`.
+//! for `refund.applied`, the review for `review.*`, the order for `order.accepted`, the agreement for `agreement.accepted`.
 //! The cause is the business key of the fact (`refund:R-1`), of the attempt for a release, of the
 //! part for a settlement. One cause says at most one thing of a type about one subject. Ids that
 //! come from outside are unique per merchant only, so the merchant goes before them.
@@ -20,6 +20,9 @@ use super::ids::{
 };
 use super::money::{Amount, Currency};
 use super::time::Instant;
+
+pub use super::entry_review::{ReviewClosed, ReviewOverdue, ReviewReminded, ReviewRequested};
+pub use super::entry_settlement::{PayoutSettled, SettlementClosed, SettlementSkipped};
 
 /// One line of the journal of one merchant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +65,10 @@ impl Entry {
             Event::SettlementSkipped(it) => it.settlement_id.to_string(),
             Event::PayoutSettled(it) => it.release_id.to_string(),
             Event::AgreementAccepted(it) => it.agreement_id.to_string(),
+            Event::ReviewRequested(it) => it.review_id.to_string(),
+            Event::ReviewReminded(it) => it.review_id.to_string(),
+            Event::ReviewOverdue(it) => it.review_id.to_string(),
+            Event::ReviewClosed(it) => it.review_id.to_string(),
         }
     }
 
@@ -70,7 +77,13 @@ impl Entry {
     pub fn event_id(&self, merchant: &MerchantId) -> EventId {
         let subject = self.subject();
         let subject = match &self.event {
-            Event::OrderAccepted(_) | Event::RefundApplied(_) | Event::AgreementAccepted(_) => {
+            Event::OrderAccepted(_)
+            | Event::RefundApplied(_)
+            | Event::AgreementAccepted(_)
+            | Event::ReviewRequested(_)
+            | Event::ReviewReminded(_)
+            | Event::ReviewOverdue(_)
+            | Event::ReviewClosed(_) => {
                 format!("{merchant}\u{1f}{subject}")
             }
             _ => subject,
@@ -141,6 +154,10 @@ pub enum Event {
     SettlementSkipped(SettlementSkipped),
     PayoutSettled(PayoutSettled),
     AgreementAccepted(AgreementAccepted),
+    ReviewRequested(ReviewRequested),
+    ReviewReminded(ReviewReminded),
+    ReviewOverdue(ReviewOverdue),
+    ReviewClosed(ReviewClosed),
 }
 
 impl Event {
@@ -165,6 +182,10 @@ impl Event {
             Self::SettlementSkipped(_) => "holdback.settlement.skipped.v1",
             Self::PayoutSettled(_) => "holdback.payout.settled.v1",
             Self::AgreementAccepted(_) => "holdback.agreement.accepted.v1",
+            Self::ReviewRequested(_) => "holdback.review.requested.v1",
+            Self::ReviewReminded(_) => "holdback.review.reminded.v1",
+            Self::ReviewOverdue(_) => "holdback.review.overdue.v1",
+            Self::ReviewClosed(_) => "holdback.review.closed.v1",
         }
     }
 }
@@ -353,39 +374,6 @@ pub enum ReleaseReason {
     Early,
     Limit,
     Adjustment,
-}
-
-/// A part of a settlement is complete.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct SettlementClosed {
-    pub settlement_id: SettlementId,
-    pub part: u32,
-    pub settlement_date: Date,
-    pub releases: u64,
-    pub gross: Amount,
-    pub recovered: Amount,
-    pub to_deposit: Amount,
-    pub amount: Amount,
-}
-
-/// What was due is under the minimum and moves to the next date.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct SettlementSkipped {
-    pub settlement_id: SettlementId,
-    pub settlement_date: Date,
-    pub due: Amount,
-    pub minimum: Amount,
-}
-
-/// The payout system's answer to a release.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PayoutSettled {
-    pub release_id: ReleaseId,
-    pub attempt: u32,
-    /// `paid`, `failed` or `returned`.
-    pub result: &'static str,
-    pub amount: Amount,
-    pub at: Instant,
 }
 
 /// An agreement version is in the books.

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::agreement::Agreement;
 use super::calendar::Calendar;
-use super::ids::{DisputeId, MerchantId, OrderId, RefundId, ReleaseId, SettlementId};
+use super::ids::{DisputeId, MerchantId, OrderId, RefundId, ReleaseId, ReviewId, SettlementId};
 use super::money::{Amount, Currency};
+use super::review::Decision;
 use super::time::Instant;
 
 /// A digest of the fields that the contract names, as parsed: amounts by value, times as instants,
@@ -23,6 +24,7 @@ pub enum Fact {
     Agreement(Box<Agreement>),
     Calendar(Box<Calendar>),
     Payout(PayoutResult),
+    Review(ReviewFact),
 }
 
 /// A fact about one order.
@@ -33,7 +35,42 @@ pub struct OrderFact {
     pub content: ContentHash,
     /// W3C trace context of the message, carried through to what it causes.
     pub traceparent: Option<String>,
+    /// Kafka's timestamp of the message: deadlines run from there. `None`: from the business time.
+    pub recorded_at: Option<Instant>,
     pub what: OrderEvent,
+}
+
+/// An answer or a decision, which names its review and not the order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReviewFact {
+    pub merchant: MerchantId,
+    pub review: ReviewId,
+    pub content: ContentHash,
+    pub traceparent: Option<String>,
+    pub recorded_at: Option<Instant>,
+    /// `ReviewAnswered` or `ReviewDecided`.
+    pub what: OrderEvent,
+}
+
+impl ReviewFact {
+    /// When it happened, by the message.
+    #[must_use]
+    pub fn business_at(&self) -> Instant {
+        self.what.business_at()
+    }
+
+    /// The same about the order that the review is of.
+    #[must_use]
+    pub fn about(self, order: OrderId) -> OrderFact {
+        OrderFact {
+            merchant: self.merchant,
+            order,
+            content: self.content,
+            traceparent: self.traceparent,
+            recorded_at: self.recorded_at,
+            what: self.what,
+        }
+    }
 }
 
 /// What happened to the order.
@@ -47,6 +84,9 @@ pub enum OrderEvent {
     DisputeOpened(DisputeOpened),
     DisputeUpdated(DisputeUpdated),
     DisputeClosed(DisputeClosed),
+    ReviewRequested(ReviewRequest),
+    ReviewAnswered(ReviewAnswered),
+    ReviewDecided(ReviewDecided),
 }
 
 /// `order.completed`: the sale.
@@ -133,6 +173,35 @@ pub enum DisputeOutcome {
     Lost,
 }
 
+/// `review.requested`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReviewRequest {
+    pub review: ReviewId,
+    pub reason: String,
+    /// Absent: as many hours as the agreement says.
+    pub respond_by: Option<Instant>,
+    pub at: Instant,
+}
+
+/// `review.answered`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReviewAnswered {
+    pub review: ReviewId,
+    pub answer: String,
+    pub evidence: Vec<String>,
+    pub at: Instant,
+}
+
+/// `review.decided`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReviewDecided {
+    pub review: ReviewId,
+    pub decision: Decision,
+    pub decided_by: String,
+    pub reason: Option<String>,
+    pub at: Instant,
+}
+
 /// `payout.paid` or `payout.failed`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PayoutResult {
@@ -167,21 +236,39 @@ impl OrderFact {
                 of(FactKind::DisputeUpdated, it.dispute.as_str(), it.version)
             }
             OrderEvent::DisputeClosed(it) => of(FactKind::DisputeClosed, it.dispute.as_str(), 0),
+            OrderEvent::ReviewRequested(it) => of(FactKind::ReviewRequested, it.review.as_str(), 0),
+            OrderEvent::ReviewAnswered(it) => of(FactKind::ReviewAnswered, it.review.as_str(), 0),
+            OrderEvent::ReviewDecided(it) => of(FactKind::ReviewDecided, it.review.as_str(), 0),
         }
+    }
+
+    /// From when its deadlines run.
+    #[must_use]
+    pub fn counted_from(&self) -> Instant {
+        self.recorded_at.unwrap_or_else(|| self.business_at())
     }
 
     /// When it happened, by the message.
     #[must_use]
     pub fn business_at(&self) -> Instant {
-        match &self.what {
-            OrderEvent::Completed(it) => it.at,
-            OrderEvent::Confirmed { at, .. }
-            | OrderEvent::Delivered { at }
-            | OrderEvent::Cancelled { at, .. } => *at,
-            OrderEvent::Refunded(it) => it.at,
-            OrderEvent::DisputeOpened(it) => it.at,
-            OrderEvent::DisputeUpdated(it) => it.at,
-            OrderEvent::DisputeClosed(it) => it.at,
+        self.what.business_at()
+    }
+}
+
+impl OrderEvent {
+    /// When it happened, by the message.
+    #[must_use]
+    pub fn business_at(&self) -> Instant {
+        match self {
+            Self::Completed(it) => it.at,
+            Self::Confirmed { at, .. } | Self::Delivered { at } | Self::Cancelled { at, .. } => *at,
+            Self::Refunded(it) => it.at,
+            Self::DisputeOpened(it) => it.at,
+            Self::DisputeUpdated(it) => it.at,
+            Self::DisputeClosed(it) => it.at,
+            Self::ReviewRequested(it) => it.at,
+            Self::ReviewAnswered(it) => it.at,
+            Self::ReviewDecided(it) => it.at,
         }
     }
 }
@@ -242,6 +329,9 @@ pub enum FactKind {
     DisputeOpened = 6,
     DisputeUpdated = 7,
     DisputeClosed = 8,
+    ReviewRequested = 9,
+    ReviewAnswered = 10,
+    ReviewDecided = 11,
 }
 
 impl FactKind {
@@ -257,6 +347,9 @@ impl FactKind {
             Self::DisputeOpened => "dispute.opened",
             Self::DisputeUpdated => "dispute.updated",
             Self::DisputeClosed => "dispute.closed",
+            Self::ReviewRequested => "review.requested",
+            Self::ReviewAnswered => "review.answered",
+            Self::ReviewDecided => "review.decided",
         }
     }
 }

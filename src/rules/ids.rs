@@ -91,6 +91,8 @@ text_ids! {
     RefundId,
     /// A dispute of any kind.
     DisputeId,
+    /// A review of an order.
+    ReviewId,
     /// An agreement; its versions share the id.
     AgreementId,
     /// A calendar of working days.
@@ -156,6 +158,15 @@ impl HoldId {
     pub fn of(merchant: &MerchantId, order: &OrderId, term: &TermName) -> Self {
         let parts = ["hold", merchant.as_str(), order.as_str(), term.as_str()];
         Self(derive(&parts))
+    }
+}
+
+impl ReviewId {
+    /// The review that the amount of an order asks for.
+    #[must_use]
+    pub fn by_amount(merchant: &MerchantId, order: &OrderId) -> Self {
+        let id = derive(&["review", merchant.as_str(), order.as_str()]);
+        Self(Arc::from(id.to_string()))
     }
 }
 

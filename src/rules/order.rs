@@ -10,8 +10,9 @@ use super::fact::{
     Completed, ContentHash, DisputeKind, DisputeOutcome, FactKey, OrderEvent, OrderFact,
 };
 use super::hold::Hold;
-use super::ids::{DisputeId, HoldId, MerchantId, OrderId, ReceivableId, RefundId};
+use super::ids::{DisputeId, HoldId, MerchantId, OrderId, ReceivableId, RefundId, ReviewId};
 use super::money::{Amount, Currency, MoneyError, less};
+use super::review::{Moment, Review};
 use super::time::Instant;
 
 /// One order. Without a sale it is a stub: something about the order came before the order.
@@ -31,6 +32,8 @@ pub struct Order {
     /// Applied refunds, in the order in which they were applied.
     pub refunds: Vec<Refund>,
     pub disputes: Vec<Dispute>,
+    /// Reviews, open or closed; each has a block of its own.
+    pub reviews: Vec<Review>,
     /// Blocks other than disputes.
     pub blocks: Vec<Block>,
     pub receivables: Vec<Receivable>,
@@ -150,6 +153,7 @@ impl Order {
             holds: Vec::new(),
             refunds: Vec::new(),
             disputes: Vec::new(),
+            reviews: Vec::new(),
             blocks: Vec::new(),
             receivables: Vec::new(),
             parked: Vec::new(),
@@ -187,6 +191,14 @@ impl Order {
                 .dispute(&it.dispute)
                 .and_then(|found| found.closed.as_ref())
                 .map(|noted| noted.content),
+            OrderEvent::ReviewRequested(it) => {
+                self.review(&it.review).and_then(|found| found.requested)
+            }
+            OrderEvent::ReviewAnswered(it) => {
+                let answered = self.review(&it.review).and_then(|it| it.answered.as_ref());
+                answered.map(|noted| noted.content)
+            }
+            OrderEvent::ReviewDecided(it) => self.review(&it.review).and_then(|it| it.decided),
         };
         applied.or_else(|| {
             let key = fact.key();
@@ -205,6 +217,8 @@ impl Order {
             _ if self.agreement.is_none() => true,
             OrderEvent::DisputeUpdated(it) => self.dispute(&it.dispute).is_none(),
             OrderEvent::DisputeClosed(it) => self.dispute(&it.dispute).is_none(),
+            OrderEvent::ReviewAnswered(it) => self.review(&it.review).is_none(),
+            OrderEvent::ReviewDecided(it) => self.review(&it.review).is_none(),
             _ => false,
         }
     }
@@ -221,6 +235,22 @@ impl Order {
             .filter(|(_, fact)| !self.keeps_waiting(fact))
             .min_by_key(|(_, fact)| rank(fact))
             .map(|(position, _)| position)
+    }
+
+    /// The review of this id, if it was asked for.
+    #[must_use]
+    pub fn review(&self, id: &ReviewId) -> Option<&Review> {
+        self.reviews.iter().find(|review| review.id == *id)
+    }
+
+    /// The earliest moment of a review by `until`, and whose.
+    pub(super) fn next_moment(&self, until: Instant) -> Option<(Instant, Moment, ReviewId)> {
+        let reviews = self.reviews.iter();
+        let moments = reviews.filter_map(|review| {
+            let (at, moment) = review.next()?;
+            (at <= until).then(|| (at, moment, review.id.clone()))
+        });
+        moments.min_by(|one, other| (one.0, &one.2).cmp(&(other.0, &other.2)))
     }
 
     /// The dispute of this id, if it was opened.

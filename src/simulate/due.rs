@@ -26,6 +26,8 @@ use crate::store::settlements::{ClosedPart, SettlementKey};
 pub(super) struct Agenda {
     /// Places of orders and numbers of terms.
     looks: BTreeMap<Instant, Vec<(usize, u16)>>,
+    /// Places of orders whose reviews come to a moment.
+    watches: BTreeMap<Instant, BTreeSet<usize>>,
     closings: BTreeMap<Instant, BTreeSet<SettlementKey>>,
     settlements: HashMap<SettlementKey, Settlement>,
 }
@@ -55,11 +57,24 @@ impl Agenda {
     pub(super) fn next(&self) -> Option<Instant> {
         let look = self.looks.keys().next();
         let closing = self.closings.keys().next();
-        look.into_iter().chain(closing).min().copied()
+        let watch = self.watches.keys().next();
+        look.into_iter().chain(closing).chain(watch).min().copied()
     }
 
     pub(super) fn look(&mut self, at: Instant, place: usize, term_no: u16) {
         self.looks.entry(at).or_default().push((place, term_no));
+    }
+
+    pub(super) fn watch(&mut self, at: Instant, place: usize) {
+        self.watches.entry(at).or_default().insert(place);
+    }
+
+    pub(super) fn to_watch(&mut self, now: Instant) -> BTreeSet<usize> {
+        let mut places = BTreeSet::new();
+        while let Some(entry) = self.watches.first_entry().filter(|it| *it.key() <= now) {
+            places.append(&mut entry.remove());
+        }
+        places
     }
 
     fn due(&mut self, now: Instant) -> Vec<(usize, u16)> {

@@ -2,11 +2,12 @@
 
 use super::books::Sink;
 use super::{OrderKey, Simulation};
-use crate::ingest::fold::{self, own_id, stranger, suspicion};
+use crate::ingest::fold::{self, is_of_review, own_id, stranger, suspicion};
 use crate::rules::decide::{self, Verdict, World};
 use crate::rules::fact::{FactKey, FactKind, OrderFact};
 use crate::rules::ids::{CalendarId, MerchantId};
 use crate::rules::release;
+use crate::rules::review::Review;
 use crate::rules::time::Instant;
 
 impl<S: Sink> Simulation<S> {
@@ -14,6 +15,7 @@ impl<S: Sink> Simulation<S> {
     pub(super) fn fold(&mut self, line: u64, fact: &OrderFact) -> anyhow::Result<()> {
         let key = (fact.merchant.clone(), fact.order.clone());
         let place = self.orders.find_or_make(&key);
+        self.give_strays(place, fact);
         let id = own_id(fact);
         let home = id.as_ref().and_then(|id| self.orders.homes.get(id));
         let home = home.cloned();
@@ -23,6 +25,7 @@ impl<S: Sink> Simulation<S> {
             agreements: &agreements,
             calendars: &calendars,
             now: self.now(),
+            approval: &self.approval,
         };
         let case = self.orders.at_mut(place);
         let waited_for = case.is_heard() && case.order.sale.is_none();
@@ -39,7 +42,8 @@ impl<S: Sink> Simulation<S> {
                 for (parked, refusal) in &outcome.refused {
                     let line = self.line_of(place, parked).unwrap_or(line);
                     self.orders.homes.remove(&known_as(&key.0, parked));
-                    let rejection = fold::rejection(refusal, true, &key.0, &key.1);
+                    let moves_money = !is_of_review(parked.kind);
+                    let rejection = fold::rejection(refusal, moves_money, &key.0, &key.1);
                     self.reject(line, &rejection)?;
                 }
                 if let Some(id) = id.filter(|(_, kind, _)| *kind == fact.key().kind) {
@@ -96,6 +100,9 @@ impl<S: Sink> Simulation<S> {
                 }
             }
             let order = &case.order;
+            if let Some(at) = order.reviews.iter().filter_map(Review::next_at).min() {
+                self.agenda.watch(at, place);
+            }
             if order.sale.is_some() && order.agreement.is_none() {
                 let key = (order.merchant.clone(), order.id.clone());
                 self.waiting.insert(key);
@@ -111,6 +118,8 @@ impl<S: Sink> Simulation<S> {
     /// Looks again at the sales that wait for an agreement.
     pub(super) fn resume(&mut self) -> anyhow::Result<()> {
         for key in std::mem::take(&mut self.waiting) {
+            let place = self.orders.find_or_make(&key);
+            self.give_strays_at_last(place);
             self.change(&key, |order, world| {
                 let resumed = decide::resume(order, world);
                 resumed.map_or_else(|_| Vec::new(), |outcome| outcome.entries)

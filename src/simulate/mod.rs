@@ -17,22 +17,25 @@ mod figures;
 mod input;
 mod lines;
 mod orders;
+mod reviews;
 mod summary;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::ingest::catalogue::{accepted, refused};
+use crate::ingest::fold::OwnId;
 use crate::ingest::work;
 use crate::message::incoming::Accepted;
 use crate::message::{Reason, Rejection};
 use crate::rules::decide::{self, World};
 use crate::rules::entry::Entry;
-use crate::rules::fact::Fact;
+use crate::rules::fact::{Fact, ReviewFact};
 use crate::rules::ids::MerchantId;
 use crate::rules::money::Currency;
 use crate::rules::order::{Block, Order};
+use crate::rules::review::Approval;
 use crate::rules::time::Instant;
 use crate::store::agreements::Accepted as Answer;
 use crate::store::cases::OrderKey;
@@ -59,6 +62,9 @@ pub struct Simulation<S> {
     orders: Orders,
     /// Sales that wait for an agreement.
     waiting: BTreeSet<OrderKey>,
+    /// Answers and decisions that wait for their reviews.
+    strays: HashMap<OwnId, Vec<(u64, ReviewFact)>>,
+    approval: Approval,
     agenda: Agenda,
     payouts: Payouts,
     books: Books<S>,
@@ -97,6 +103,8 @@ impl<S: Sink> Simulation<S> {
             catalogue: Catalogue::default(),
             orders: Orders::default(),
             waiting: BTreeSet::new(),
+            strays: HashMap::new(),
+            approval: Approval::default(),
             agenda: Agenda::default(),
             payouts: Payouts::default(),
             books: Books::new(sink),
@@ -143,7 +151,12 @@ impl<S: Sink> Simulation<S> {
         Ok(End {
             clock,
             waiting: self.waiting.len(),
-            parked: self.orders.all().map(|case| case.order.parked.len()).sum(),
+            parked: self
+                .orders
+                .all()
+                .map(|case| case.order.parked.len())
+                .sum::<usize>()
+                + self.strays.values().map(Vec::len).sum::<usize>(),
             orders: self.orders,
             sink: self.books.into_sink(),
         })
@@ -171,6 +184,7 @@ impl<S: Sink> Simulation<S> {
                 break;
             }
             self.clock = Some(at);
+            self.watch()?;
             self.release()?;
             self.close()?;
         }
@@ -182,6 +196,7 @@ impl<S: Sink> Simulation<S> {
             Err(rejection) => self.reject(line, &rejection)?,
             Ok(Accepted { fact, content, .. }) => match fact {
                 Fact::Order(fact) => self.fold(line, &fact)?,
+                Fact::Review(fact) => self.review(line, fact)?,
                 Fact::Agreement(agreement) => {
                     let answer = self.catalogue.accept(&agreement, content);
                     let (id, version) = (&agreement.agreement_id, agreement.version);
@@ -259,6 +274,7 @@ impl<S: Sink> Simulation<S> {
             agreements: &agreements,
             calendars: &calendars,
             now: self.now(),
+            approval: &self.approval,
         };
         let case = self.orders.at_mut(place);
         let looks = case.looks();

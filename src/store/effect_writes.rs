@@ -31,15 +31,15 @@ pub(super) fn rows<'a, T: PartialEq>(
 pub(super) struct Part<'a, T> {
     order: &'a Order,
     ordinal: usize,
-    value: &'a T,
+    pub(super) value: &'a T,
 }
 
 impl<T> Part<'_, T> {
-    fn merchant(&self) -> String {
+    pub(super) fn merchant(&self) -> String {
         self.order.merchant.as_str().to_owned()
     }
 
-    fn order_id(&self) -> String {
+    pub(super) fn order_id(&self) -> String {
         self.order.id.as_str().to_owned()
     }
 }

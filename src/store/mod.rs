@@ -2,7 +2,7 @@
 //! checked against the schema when it is compiled.
 //!
 //! A transaction is never cancelled half-way: nobody wraps these futures in a timeout or a select.
-//! Rows are locked in one order everywhere: positions, pauses, catalogue, orders, holds, merchants,
+//! Rows are locked in one order everywhere: positions, pauses, catalogue, orders of reviews, orders, holds, merchants,
 //! settlements; inside a table by key.
 
 pub mod agreements;
@@ -27,10 +27,12 @@ pub mod operations;
 pub mod orders;
 pub mod overview;
 pub mod parked;
+pub mod parked_reviews;
 pub mod pauses;
 pub mod payouts;
 pub mod positions;
 pub mod publication;
+pub mod reviews;
 pub mod settlements;
 mod types;
 pub mod vitals;

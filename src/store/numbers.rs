@@ -3,6 +3,7 @@
 use super::StoreError;
 use crate::rules::fact::{DisputeKind, DisputeOutcome, FactKind};
 use crate::rules::order::BlockKind;
+use crate::rules::review::{ClosedBy, Decision};
 
 pub(super) fn number_kind(number: i16) -> Result<DisputeKind, StoreError> {
     DISPUTE_KINDS
@@ -92,6 +93,9 @@ pub(super) fn fact_number(kind: FactKind) -> i16 {
         FactKind::DisputeOpened => 6,
         FactKind::DisputeUpdated => 7,
         FactKind::DisputeClosed => 8,
+        FactKind::ReviewRequested => 9,
+        FactKind::ReviewAnswered => 10,
+        FactKind::ReviewDecided => 11,
     }
 }
 
@@ -105,8 +109,43 @@ pub(super) fn number_fact(number: i16) -> Result<FactKind, StoreError> {
         FactKind::DisputeOpened,
         FactKind::DisputeUpdated,
         FactKind::DisputeClosed,
+        FactKind::ReviewRequested,
+        FactKind::ReviewAnswered,
+        FactKind::ReviewDecided,
     ]
     .into_iter()
     .find(|kind| fact_number(*kind) == number)
     .ok_or_else(|| StoreError::Unreadable(format!("fact kind {number}")))
+}
+
+pub(super) fn number_decision(number: i16) -> Result<Decision, StoreError> {
+    match number {
+        1 => Ok(Decision::Passed),
+        2 => Ok(Decision::Rejected),
+        _ => Err(StoreError::Unreadable(format!("review decision {number}"))),
+    }
+}
+
+pub(super) fn decision_number(decision: Decision) -> i16 {
+    match decision {
+        Decision::Passed => 1,
+        Decision::Rejected => 2,
+    }
+}
+
+pub(super) fn number_closed_by(number: i16) -> Result<ClosedBy, StoreError> {
+    match number {
+        1 => Ok(ClosedBy::Event),
+        2 => Ok(ClosedBy::Silence),
+        3 => Ok(ClosedBy::Person),
+        _ => Err(StoreError::Unreadable(format!("review's end by {number}"))),
+    }
+}
+
+pub(super) fn closed_by_number(by: ClosedBy) -> i16 {
+    match by {
+        ClosedBy::Event => 1,
+        ClosedBy::Silence => 2,
+        ClosedBy::Person => 3,
+    }
 }

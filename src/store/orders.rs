@@ -7,11 +7,12 @@ use super::types::{amount, content, currency, unreadable};
 use super::{StoreError, Tx, failed};
 use crate::message::Record;
 use crate::rules::fact::{Completed, OrderFact};
+use crate::rules::ids::OrderId;
 use crate::rules::order::{Noted, Order};
 use crate::rules::time::Instant;
 
-/// Reads a parked message again; `None` if this version can't.
-pub type Reparse<'a> = &'a (dyn Fn(&Record) -> Option<OrderFact> + Sync);
+/// Reads a parked message of this order again; `None` if this version can't.
+pub type Reparse<'a> = &'a (dyn Fn(&Record, &OrderId) -> Option<OrderFact> + Sync);
 
 impl Tx {
     /// Locks these orders and loads what is known about them; orders that are not there yet come
@@ -37,6 +38,7 @@ impl Tx {
             self.load_holds(&mut cases, &found).await?;
             self.load_refunds(&mut cases, &found).await?;
             self.load_disputes(&mut cases, &found).await?;
+            self.load_reviews(&mut cases, &found).await?;
             self.load_blocks(&mut cases, &found).await?;
             self.load_receivables(&mut cases, &found).await?;
             self.load_parked(&mut cases, &found, reparse).await?;

@@ -46,7 +46,8 @@ impl Tx {
                 headers: headers_from(row.headers)?,
                 value: Some(row.value),
             };
-            let fact = reparse(&record).ok_or_else(|| {
+            let order = super::types::order_id(&row.order_id)?;
+            let fact = reparse(&record, &order).ok_or_else(|| {
                 StoreError::Unreadable(format!(
                     "the parked message {}/{}/{}",
                     record.topic, record.partition, record.offset

@@ -18,6 +18,8 @@ pub struct Vitals {
     pub without_dates: u64,
     /// Closed disputes whose expected refund has not come in time.
     pub refund_expected_overdue: u64,
+    /// Open reviews that nobody has answered, or decided, in time.
+    pub reviews_late: u64,
     pub halted: u64,
     /// By how much the oldest hint is past its time.
     pub overdue: Duration,
@@ -38,9 +40,12 @@ impl Store {
     ) -> Result<Vitals, StoreError> {
         let row = sqlx::query!(
             r#"SELECT
-                 (SELECT count(*) FROM parked) AS "parked!",
+                 (SELECT count(*) FROM parked)
+                   + (SELECT count(*) FROM parked_reviews) AS "parked!",
                  (SELECT count(*) FROM parked
-                  WHERE parked_at < $1::timestamptz - make_interval(hours => $2)) AS "parked_too_long!",
+                  WHERE parked_at < $1::timestamptz - make_interval(hours => $2))
+                   + (SELECT count(*) FROM parked_reviews
+                      WHERE parked_at < $1::timestamptz - make_interval(hours => $2)) AS "parked_too_long!",
                  (SELECT count(*) FROM orders
                   WHERE agreement_no IS NULL AND amount IS NOT NULL) AS "without_agreement!",
                  (SELECT count(*) FROM holds WHERE calendar_version IS NOT NULL AND left_now > 0
@@ -50,6 +55,8 @@ impl Store {
                     AND refund_expected > (SELECT coalesce(sum(r.amount), 0) FROM refunds r
                         WHERE r.merchant_id = d.merchant_id AND r.order_id = d.order_id
                           AND r.dispute_id = d.dispute_id)) AS "refund_expected_overdue!",
+                 (SELECT count(*) FROM reviews
+                  WHERE closed_at IS NULL AND (overdue OR alerts > 0)) AS "reviews_late!",
                  (SELECT count(*) FROM positions WHERE halted IS NOT NULL) AS "halted!",
                  (SELECT min(due_at) FROM due) AS "due_at: Instant",
                  (SELECT min(j.occurred_at) FROM merchants m JOIN journal j
@@ -76,6 +83,7 @@ impl Store {
             without_agreement: count(row.without_agreement),
             without_dates: count(row.without_dates),
             refund_expected_overdue: count(row.refund_expected_overdue),
+            reviews_late: count(row.reviews_late),
             halted: count(row.halted),
             overdue: since(row.due_at),
             unpublished: since(row.unpublished_at),

@@ -41,6 +41,9 @@ impl Tx {
             .await?;
         self.save_disputes(&rows(&changed, |order| &order.disputes))
             .await?;
+        self.save_reviews(&rows(&changed, |order| &order.reviews))
+            .await?;
+        self.hint_reviews(&changed).await?;
         self.save_blocks(&rows(&changed, |order| &order.blocks))
             .await?;
         self.save_receivables(&rows(&changed, |order| &order.receivables))

@@ -13,6 +13,7 @@ mod operators;
 mod payouts;
 mod processes;
 mod releases;
+mod reviews;
 mod simulated;
 mod statements;
 mod strangers;

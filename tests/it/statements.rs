@@ -4,8 +4,8 @@ use serde_json::json;
 
 use crate::harness::Bench;
 use crate::harness::facts::{
-    Fact, agreement, calendar, cancelled, closed, confirmed, delivered, failed, opened, order,
-    paid, refund, updated,
+    Fact, agreement, answered, calendar, cancelled, closed, confirmed, decided, delivered, failed,
+    opened, order, paid, refund, requested, updated,
 };
 
 impl Bench {
@@ -22,6 +22,11 @@ impl Bench {
         if kind == "dispute.updated" || kind == "dispute.closed" {
             let open = |n| make("dispute.opened", run, n);
             self.apply((0..size / 4).map(|n| open(n * 2)).collect())
+                .await;
+        }
+        if kind == "review.answered" || kind == "review.decided" {
+            let ask = |n| make("review.requested", run, n);
+            self.apply((0..size / 4).map(|n| ask(n * 2)).collect())
                 .await;
         }
         let first = self
@@ -41,7 +46,7 @@ impl Bench {
 
 /// Kinds of batches: every input type, and what is refused. Those that change the catalogue come
 /// last, since what is remembered of it is read anew after them.
-const KINDS: [&str; 14] = [
+const KINDS: [&str; 17] = [
     "order.completed",
     "order.confirmed",
     "order.delivered",
@@ -51,6 +56,9 @@ const KINDS: [&str; 14] = [
     "dispute.opened",
     "dispute.updated",
     "dispute.closed",
+    "review.requested",
+    "review.answered",
+    "review.decided",
     "payout.paid",
     "payout.failed",
     "malformed",
@@ -71,6 +79,9 @@ fn make(kind: &str, run: &str, n: usize) -> Fact {
         "dispute.opened" => opened(merchant, id, id, "chargeback", "11-03"),
         "dispute.updated" => updated(merchant, id, id, 1, "11-03"),
         "dispute.closed" => closed(merchant, id, id, "lost", "11-03"),
+        "review.requested" => requested(merchant, id, id, "11-03"),
+        "review.answered" => answered(merchant, id, "11-03"),
+        "review.decided" => decided(merchant, id, "passed", "11-03"),
         "payout.paid" => paid(merchant, "release_id", &uuid(run, n), "11-03"),
         "payout.failed" => failed(merchant, "settlement_id", &uuid(run, n), "11-03"),
         "malformed" => sold(run, n).with(json!({ "amount": "1.001" })),

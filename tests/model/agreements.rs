@@ -8,6 +8,7 @@ use holdback::rules::agreement::{
 };
 use holdback::rules::ids::{AgreementId, CalendarId, MerchantId, TermName};
 use holdback::rules::money::Currency;
+use holdback::rules::review::ReviewTerms;
 use holdback::rules::time::Instant;
 use jiff::civil::Time;
 use proptest::prelude::*;
@@ -182,6 +183,7 @@ pub fn agreements(start: usize, currency: Currency) -> impl Strategy<Value = Agr
                     },
                     settlement,
                     refund,
+                    review: ReviewTerms::default(),
                 }
             },
         )

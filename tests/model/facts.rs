@@ -141,6 +141,9 @@ impl<'a> Applied<'a> {
                 OrderEvent::DisputeClosed(it) => {
                     facts.closed.insert(it.dispute.as_str(), it);
                 }
+                OrderEvent::ReviewRequested(_)
+                | OrderEvent::ReviewAnswered(_)
+                | OrderEvent::ReviewDecided(_) => unreachable!("histories have no reviews"),
             }
         }
         facts

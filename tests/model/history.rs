@@ -156,6 +156,7 @@ fn fact(order: &str, what: OrderEvent) -> OrderFact {
         order: OrderId::parse(order).unwrap(),
         content: ContentHash(digest[..16].try_into().unwrap()),
         traceparent: None,
+        recorded_at: None,
         what,
     }
 }

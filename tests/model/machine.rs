@@ -12,6 +12,7 @@ use holdback::rules::hold::Hold;
 use holdback::rules::money::{Amount, Currency};
 use holdback::rules::order::Order;
 use holdback::rules::release::{self, Claim, Clock};
+use holdback::rules::review::Approval;
 use holdback::rules::time::Instant;
 use jiff::Timestamp;
 
@@ -63,6 +64,7 @@ impl Machine {
                 agreements: &self.agreements,
                 calendars: &self.calendars,
                 now,
+                approval: &Approval::default(),
             };
             self.journal.extend(act(order, known));
         }
@@ -79,6 +81,7 @@ impl Machine {
             agreements: &self.agreements,
             calendars: &self.calendars,
             now,
+            approval: &Approval::default(),
         };
         if let Ok(outcome) = decide::apply(order, fact.clone(), known) {
             self.journal.extend(outcome.entries);

@@ -172,6 +172,9 @@ fn fact(fact: &OrderFact) -> String {
                 word(it.outcome)
             )
         }
+        OrderEvent::ReviewRequested(_)
+        | OrderEvent::ReviewAnswered(_)
+        | OrderEvent::ReviewDecided(_) => unreachable!("histories have no reviews"),
     };
     format!("{at} {what}")
 }

@@ -9,6 +9,7 @@ use holdback::rules::hold::Part;
 use holdback::rules::money::Amount;
 use holdback::rules::order::{Block, BlockKind};
 use holdback::rules::release::{self, Claim};
+use holdback::rules::review::Approval;
 use proptest::prelude::*;
 
 use super::cases::{DAY, at, cents, cny, shuffled, units};
@@ -66,6 +67,7 @@ fn block(run: &mut Run, number: usize, day: i64, act: &Act) {
         agreements: &agreements,
         calendars: &Calendars::default(),
         now: at(day * DAY),
+        approval: &Approval::default(),
     };
     let entries = match act {
         Act::Block {

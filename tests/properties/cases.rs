@@ -9,10 +9,13 @@ use holdback::rules::agreement::{
 };
 use holdback::rules::fact::{
     Completed, ConfirmedBy, ContentHash, DisputeClosed, DisputeKind, DisputeOpened, DisputeOutcome,
-    DisputeUpdated, OrderEvent, OrderFact, Refunded,
+    DisputeUpdated, OrderEvent, OrderFact, Refunded, ReviewAnswered, ReviewDecided, ReviewRequest,
 };
-use holdback::rules::ids::{AgreementId, DisputeId, MerchantId, OrderId, RefundId, TermName};
+use holdback::rules::ids::{
+    AgreementId, DisputeId, MerchantId, OrderId, RefundId, ReviewId, TermName,
+};
 use holdback::rules::money::{Amount, Currency};
+use holdback::rules::review::{Decision, ReviewTerms};
 use holdback::rules::time::Instant;
 use jiff::Timestamp;
 use jiff::civil::Time;
@@ -56,6 +59,7 @@ pub fn fact(what: OrderEvent) -> OrderFact {
         order: OrderId::parse("O").unwrap(),
         content: ContentHash(digest[..16].try_into().unwrap()),
         traceparent: None,
+        recorded_at: None,
         what,
     }
 }
@@ -121,6 +125,7 @@ pub fn agreements() -> impl Strategy<Value = Arc<Agreement>> {
                     required,
                     auto_after_hours: 240,
                 },
+                review: ReviewTerms::default(),
                 settlement: SettlementTerms {
                     cycle,
                     cut_off: Time::midnight(),
@@ -200,6 +205,41 @@ fn disputes(latest: i64) -> impl Strategy<Value = OrderEvent> {
     prop_oneof![3 => opened, 2 => updated, 2 => closed]
 }
 
+/// What becomes of one of two reviews.
+fn reviews(latest: i64) -> impl Strategy<Value = OrderEvent> {
+    (prop::sample::select(vec!["V1", "V2"]), 0..4_u8, 1..latest).prop_map(
+        |(review, kind, seconds)| {
+            let review = ReviewId::parse(review).unwrap();
+            let at = at(seconds);
+            match kind {
+                0 => OrderEvent::ReviewRequested(ReviewRequest {
+                    review,
+                    reason: "looks odd".to_owned(),
+                    respond_by: None,
+                    at,
+                }),
+                1 => OrderEvent::ReviewAnswered(ReviewAnswered {
+                    review,
+                    answer: "it is not".to_owned(),
+                    evidence: Vec::new(),
+                    at,
+                }),
+                _ => OrderEvent::ReviewDecided(ReviewDecided {
+                    review,
+                    decision: if kind == 2 {
+                        Decision::Rejected
+                    } else {
+                        Decision::Passed
+                    },
+                    decided_by: "Ann".to_owned(),
+                    reason: None,
+                    at,
+                }),
+            }
+        },
+    )
+}
+
 /// Something after the sale, with the second at which it happened.
 pub fn happening(latest: i64) -> impl Strategy<Value = OrderEvent> {
     let seconds = 1..latest;
@@ -232,7 +272,7 @@ pub fn happening(latest: i64) -> impl Strategy<Value = OrderEvent> {
             reason: None,
         },
     });
-    prop_oneof![3 => refund, 7 => disputes(latest), 2 => simple]
+    prop_oneof![3 => refund, 7 => disputes(latest), 2 => simple, 3 => reviews(latest)]
 }
 
 /// A case whose facts happen within so many seconds of the sale; one fact per key.

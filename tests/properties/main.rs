@@ -49,10 +49,16 @@ proptest! {
         other.check();
         prop_assert_eq!(one.net(), model(&case, 0));
         prop_assert_eq!(other.net(), model(&case, 0));
-        let of_a_dispute = |fact: &OrderFact| {
-            matches!(fact.what, OrderEvent::DisputeUpdated(_) | OrderEvent::DisputeClosed(_))
+        let of_another = |fact: &OrderFact| {
+            matches!(
+                fact.what,
+                OrderEvent::DisputeUpdated(_)
+                    | OrderEvent::DisputeClosed(_)
+                    | OrderEvent::ReviewAnswered(_)
+                    | OrderEvent::ReviewDecided(_)
+            )
         };
-        prop_assert!(other.order.parked.iter().all(of_a_dispute), "only what has no opening waits");
+        prop_assert!(other.order.parked.iter().all(of_another), "only what has no opening waits");
     }
 
     /// Promise 4, second half: with one settlement on the 28th nothing is due before, though

@@ -11,6 +11,7 @@ use holdback::rules::fact::{DisputeKind, DisputeOutcome, OrderEvent, OrderFact};
 use holdback::rules::ids::{MerchantId, OrderId};
 use holdback::rules::order::Order;
 use holdback::rules::release::{self, Claim, Clock};
+use holdback::rules::review::Approval;
 use holdback::rules::time::Instant;
 use rust_decimal::Decimal;
 
@@ -47,6 +48,7 @@ impl Run {
             agreements: &self.agreements,
             calendars: &calendars,
             now: at(0),
+            approval: &Approval::default(),
         };
         let outcome = decide::apply(&mut self.order, fact.clone(), world).unwrap();
         assert!(outcome.refused.is_empty(), "{:?}", outcome.refused);

@@ -7,6 +7,7 @@ use holdback::rules::agreement::{
     RefundFees, RefundSource, RefundTerms, Roll, SettlementTerms, Term,
 };
 use holdback::rules::ids::{AgreementId, MerchantId, TermName};
+use holdback::rules::review::ReviewTerms;
 use holdback::rules::time::Instant;
 use jiff::Timestamp;
 use jiff::civil::Time;
@@ -33,6 +34,7 @@ pub fn agreement() -> Agreement {
             required: false,
             auto_after_hours: 240,
         },
+        review: ReviewTerms::default(),
         settlement: SettlementTerms {
             cycle: Cycle::Daily,
             cut_off: Time::midnight(),

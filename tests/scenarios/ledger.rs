@@ -9,20 +9,19 @@ use holdback::rules::by_hand::Cannot;
 use holdback::rules::calendar::Calendars;
 use holdback::rules::decide::{self, Outcome, Refusal, World};
 use holdback::rules::entry::{Account, Entry};
-use holdback::rules::fact::{
-    Completed, ConfirmedBy, ContentHash, DisputeClosed, DisputeOpened, DisputeUpdated, OrderEvent,
-    OrderFact, Refunded,
-};
-use holdback::rules::ids::{DisputeId, EventId, MerchantId, OrderId, RefundId};
+use holdback::rules::fact::{ContentHash, OrderFact};
+use holdback::rules::ids::{EventId, MerchantId, OrderId};
 use holdback::rules::money::{Amount, Currency};
 use holdback::rules::order::Order;
 use holdback::rules::pause::Pauses;
 use holdback::rules::release::{self, Claim, Clock, Judgement, SettlementPart};
+use holdback::rules::review::{Approval, Ruling};
 use holdback::rules::time::Instant;
 use rust_decimal::Decimal;
 
 use super::by_hand;
-use super::setup::{self, ZONE, instant, read, word};
+use super::happenings::{fact, review_id};
+use super::setup::{self, ZONE, instant, word};
 
 /// Everything that a scenario has brought about so far.
 #[derive(Default)]
@@ -39,6 +38,7 @@ pub struct Ledger {
     /// Why what a person asked for can't be done.
     pub cannot: Option<Cannot>,
     pub judged: BTreeMap<(String, String), Judgement>,
+    approval: Approval,
     now: Option<Instant>,
     event_ids: HashSet<EventId>,
 }
@@ -77,6 +77,17 @@ impl Ledger {
                     Some(Ok(outcome))
                 });
             }
+            ["approval", amount, code] => {
+                let currency = Currency::from_code(code).ok_or("unknown currency")?;
+                let limit = Amount::parse(amount, currency).map_err(|error| error.to_string())?;
+                self.approval.above.insert(currency, limit);
+            }
+            ["approval", "trusted"] => self.approval.trust_events = true,
+            ["watch", at] => {
+                let until = instant(at, &self.zone(), "00:00")?;
+                self.now = Some(until);
+                self.each_order(|order, world| Some(Ok(decide::watch(order, until, world))));
+            }
             ["clock", at, rest @ ..] => self.clock(at, rest)?,
             [at, rest @ ..] => self.happens(at, rest)?,
             [] => {}
@@ -95,6 +106,7 @@ impl Ledger {
                 agreements: &self.agreements,
                 calendars: &self.calendars,
                 now,
+                approval: &self.approval,
             };
             if let Some(result) = act(order, world) {
                 if let Ok(outcome) = &result {
@@ -120,6 +132,7 @@ impl Ledger {
             agreements: &self.agreements,
             calendars: &self.calendars,
             now: self.now.unwrap_or(at),
+            approval: &self.approval,
         };
         let zone = self.zone();
         self.cannot = None;
@@ -130,6 +143,13 @@ impl Ledger {
                 Err(cannot) => self.cannot = Some(cannot),
             }
             Ok(outcome)
+        } else if let ["ruled", _, review, decision] = words {
+            let ruling = Ruling {
+                decision: word(decision)?,
+                actor: "Ann".to_owned(),
+                reason: "looked".to_owned(),
+            };
+            decide::rule(&mut order, &review_id(review, words), &ruling, world)
         } else {
             let what = fact(at, words)?;
             let mut hasher = DefaultHasher::new();
@@ -140,6 +160,7 @@ impl Ledger {
                 order: order_id.clone(),
                 content: ContentHash([half, half].concat().try_into().unwrap()),
                 traceparent: None,
+                recorded_at: None,
                 what,
             };
             decide::apply(&mut order, fact, world)
@@ -277,64 +298,4 @@ fn blank() -> Outcome {
         refused: Vec::new(),
         alarms: Vec::new(),
     }
-}
-
-fn fact(at: Instant, words: &[&str]) -> Result<OrderEvent, String> {
-    let dispute = |id: &str| DisputeId::parse(id).unwrap();
-    Ok(match words {
-        ["completed", _, amount, currency, rest @ ..] => {
-            let currency = Currency::from_code(currency).ok_or("unknown currency")?;
-            let money =
-                |text: &str| Amount::parse(text, currency).map_err(|error| error.to_string());
-            let (fees, rest) = match rest {
-                ["fees", fees, rest @ ..] => (money(fees)?, rest),
-                rest => (Amount::zero(currency), rest),
-            };
-            let pairs = rest.iter().filter_map(|word| word.split_once('='));
-            OrderEvent::Completed(Completed {
-                amount: money(amount)?,
-                fees,
-                currency,
-                at,
-                attributes: pairs.map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
-            })
-        }
-        ["confirmed", _] => OrderEvent::Confirmed {
-            at,
-            by: ConfirmedBy::Buyer,
-        },
-        ["delivered", _] => OrderEvent::Delivered { at },
-        ["cancelled", _] => OrderEvent::Cancelled { at, reason: None },
-        ["refunded", _, id, amount, currency, rest @ ..] => {
-            let currency = Currency::from_code(currency).ok_or("unknown currency")?;
-            OrderEvent::Refunded(Refunded {
-                refund: RefundId::parse(id).unwrap(),
-                amount: Amount::parse(amount, currency).map_err(|error| error.to_string())?,
-                currency,
-                at,
-                reason: None,
-                dispute: rest.get(1).map(|id| dispute(id)),
-            })
-        }
-        ["disputed", _, id, kind, rest @ ..] => OrderEvent::DisputeOpened(DisputeOpened {
-            dispute: dispute(id),
-            kind: word(kind)?,
-            amount: rest.first().map(|it| read(it)).transpose()?,
-            at,
-        }),
-        ["updated", _, id, version, rest @ ..] => OrderEvent::DisputeUpdated(DisputeUpdated {
-            dispute: dispute(id),
-            version: read(version.trim_start_matches('v'))?,
-            kind: rest.iter().find_map(|it| word(it).ok()),
-            amount: rest.iter().find_map(|it| read(it).ok()),
-            at,
-        }),
-        ["closed", _, id, outcome, rest @ ..] => OrderEvent::DisputeClosed(DisputeClosed {
-            dispute: dispute(id),
-            outcome: word(outcome)?,
-            at,
-            refund_expected: rest.get(1).map(|it| read(it)).transpose()?,
-        }),
-        other => return Err(format!("`{}` is nothing that happens", other.join(" "))),
-    })
 }

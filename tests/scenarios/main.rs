@@ -9,6 +9,7 @@
 mod by_hand;
 mod explained;
 mod foretold;
+mod happenings;
 mod ledger;
 mod phrases;
 mod setup;

@@ -5,9 +5,11 @@ use holdback::rules::decide::Verdict;
 use holdback::rules::entry::Event;
 use holdback::rules::hold::Hold;
 use holdback::rules::release::Obstacle;
+use holdback::rules::review::Review;
 use holdback::rules::time::Instant;
 use rust_decimal::Decimal;
 
+use super::happenings::review_id;
 use super::ledger::Ledger;
 use super::setup::{day, instant, read};
 
@@ -217,8 +219,27 @@ fn single(ledger: &Ledger, hold: Option<&Hold>, words: &[&str]) -> Result<(), St
             holds_true(found == wanted, &events(ledger))
         }
         ["sources", sources @ ..] => sources_are(ledger, &sources.join(" ")),
+        ["review", review, state @ ..] => {
+            let id = review_id(review, &["", &ledger.about]);
+            let found = ledger.order().and_then(|order| order.review(&id));
+            let actual = found.map_or_else(|| "unknown".to_owned(), described);
+            let wanted = match state {
+                ["next", moment, when] => format!("next {moment} {}", at(when)?),
+                other => other.join(" "),
+            };
+            holds_true(actual == wanted, &actual)
+        }
         ["goes" | "waits" | "wakes", _] => judged(ledger, first()?, words),
         other => outcome(ledger, other),
+    }
+}
+
+/// `passed by silence`, or what comes next of an open one.
+fn described(review: &Review) -> String {
+    match (&review.closed, review.next()) {
+        (Some(closed), _) => format!("{:?} by {:?}", closed.decision, closed.by).to_lowercase(),
+        (None, Some((at, moment))) => format!("next {} {at}", format!("{moment:?}").to_lowercase()),
+        (None, None) => "open without a next moment".to_owned(),
     }
 }
 
@@ -307,5 +328,6 @@ fn reason(refusal: &Refusal) -> &'static str {
         Refusal::Mismatch(_) => "mismatch",
         Refusal::Money(_) => "money",
         Refusal::RefundExceedsOrder => "refund_exceeds_order",
+        Refusal::NeedsApproval => "approval",
     }
 }

@@ -10,6 +10,7 @@ use holdback::rules::calendar::Calendar;
 use holdback::rules::ids::{AgreementId, CalendarId, MerchantId, TermName};
 use holdback::rules::money::Currency;
 use holdback::rules::pause::{Pause, Pauses, Scope};
+use holdback::rules::review::ReviewTerms;
 use holdback::rules::time::Instant;
 use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
@@ -88,6 +89,7 @@ pub fn agreement(text: &str) -> Result<Agreement, String> {
             required: false,
             auto_after_hours: 240,
         },
+        review: ReviewTerms::default(),
         settlement: SettlementTerms {
             cycle: Cycle::Daily,
             cut_off: Time::midnight(),
@@ -155,6 +157,14 @@ fn option(agreement: &mut Agreement, words: &[&str]) -> Result<(), String> {
             agreement.confirmation.required = true;
             agreement.confirmation.auto_after_hours = read(hours.trim_end_matches('h'))?;
         }
+        ["review", "silence", policy] => agreement.review.on_silence = word(policy)?,
+        ["review", "respond", hours] => {
+            agreement.review.respond_within_hours = read(hours.trim_end_matches('h'))?;
+        }
+        ["review", "decide", hours] => {
+            agreement.review.decide_within_hours = read(hours.trim_end_matches('h'))?;
+        }
+        ["review", threshold] => agreement.review.threshold = Some(read(threshold)?),
         ["refund", source] => refund.source = word(source)?,
         ["excess", excess] => refund.excess = word(excess)?,
         ["fees", fees] => refund.fees = word(fees)?,

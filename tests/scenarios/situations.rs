@@ -297,4 +297,26 @@ pub const SITUATIONS: &[Situation] = &[
             "没有生效的协议：等待协议发布（agreement.published.v1）。",
         )],
     },
+    Situation {
+        name: "two reviews, one ended by silence",
+        lines: &[
+            "agreement sale 100% 7d; review 100; review silence reject",
+            "05-01 completed O1 100.00 CNY",
+            "05-02 reviewed O1 V1 by 05-10",
+            "watch 05-03T12:00",
+            "05-04 answered O1 V1",
+        ],
+        asked: "05-10",
+        fails: Some("legal or review block"),
+        says: &[
+            (
+                "asked for by the amount; to be answered by 2026-05-03T04:00:00Z; rejected at 2026-05-03T04:00:00Z: blocked until refunded or cleared.",
+                "因订单金额而发起；商户须于 2026-05-03T04:00:00Z 前答复；2026-05-03T04:00:00Z 驳回：在退款或人工解除之前持续阻断。",
+            ),
+            (
+                "Review V1, asked for because of: looks odd; answered at 2026-05-04T04:00:00Z; open, next: alarm about the decision at 2026-05-07T04:00:00Z.",
+                "审核 V1：原因：looks odd；商户于 2026-05-04T04:00:00Z 答复；进行中，下一步：2026-05-07T04:00:00Z 裁决超时告警。",
+            ),
+        ],
+    },
 ];

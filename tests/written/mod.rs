@@ -4,13 +4,15 @@ use holdback::rules::entry::{
     AgreementAccepted, Entry, Event, HoldBlocked, HoldConsumed, HoldCreated, HoldLimitReached,
     HoldRescheduled, HoldRestored, HoldReversed, HoldUnblocked, OrderAccepted, PayoutSettled,
     ReceivableOpened, ReceivableRecovered, RefundApplied, ReleaseIssued, ReleaseReason,
-    RescheduleReason, SettlementClosed, SettlementSkipped, Source, SourceKind,
+    RescheduleReason, ReviewClosed, ReviewOverdue, ReviewReminded, ReviewRequested,
+    SettlementClosed, SettlementSkipped, Source, SourceKind,
 };
 use holdback::rules::ids::{
     AgreementId, DisputeId, HoldId, MerchantId, OrderId, ReceivableId, RefundId, ReleaseId,
-    SettlementId, TermName,
+    ReviewId, SettlementId, TermName,
 };
 use holdback::rules::money::{Amount, Currency};
+use holdback::rules::review::{ClosedBy, OnSilence};
 use holdback::rules::time::Instant;
 use jiff::civil::{Date, date};
 
@@ -71,7 +73,7 @@ pub fn entries() -> Vec<Entry> {
     let of_merchant = |event| entry(event, None, None);
     let mut entries: Vec<Entry> = holds().into_iter().map(of_hold).collect();
     entries.extend(payouts().into_iter().map(of_hold));
-    entries.extend(orders().into_iter().map(of_order));
+    entries.extend(orders().into_iter().chain(reviews()).map(of_order));
     entries.extend(merchants().into_iter().map(of_merchant));
     for entry in &mut entries {
         if matches!(entry.event, Event::AgreementAccepted(_)) {
@@ -222,6 +224,36 @@ fn orders() -> Vec<Event> {
             amount: yuan("9.90"),
             left: yuan("0"),
             by: "cancellation",
+        }),
+    ]
+}
+
+fn reviews() -> Vec<Event> {
+    let review_id = || ReviewId::by_amount(&merchant(), &order());
+    let respond_by = at("2026-05-03T04:00:00Z");
+    vec![
+        Event::ReviewRequested(ReviewRequested {
+            review_id: review_id(),
+            cause: "threshold",
+            respond_by,
+            remind_at: at("2026-05-02T04:00:00Z"),
+        }),
+        Event::ReviewReminded(ReviewReminded {
+            review_id: review_id(),
+            respond_by,
+        }),
+        Event::ReviewOverdue(ReviewOverdue {
+            review_id: review_id(),
+            awaited: "answer",
+            due_at: respond_by,
+            answered: false,
+            on_silence: OnSilence::Escalate,
+        }),
+        Event::ReviewClosed(ReviewClosed {
+            review_id: review_id(),
+            result: "passed",
+            by: ClosedBy::Person,
+            answered: true,
         }),
     ]
 }

@@ -149,13 +149,10 @@ mod tests {
         }
         assert!((5..100).contains(&refused), "{refused} of {}", story.len());
         for kind in InputType::ALL {
-            let of_payouts = matches!(kind, InputType::PayoutPaid | InputType::PayoutFailed);
-            assert_eq!(
-                kinds.contains(kind.as_str()),
-                !of_payouts,
-                "{}",
-                kind.as_str()
-            );
+            // The payout system answers by itself; nobody in the market reviews orders.
+            let untold =
+                kind.as_str().starts_with("payout.") || kind.as_str().starts_with("review.");
+            assert_eq!(kinds.contains(kind.as_str()), !untold, "{}", kind.as_str());
         }
     }
 

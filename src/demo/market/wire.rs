@@ -30,7 +30,11 @@ impl Message {
             InputType::DisputeOpened | InputType::DisputeUpdated | InputType::DisputeClosed => {
                 &topics.dispute
             }
-            InputType::AgreementPublished | InputType::CalendarPublished => &topics.merchant,
+            InputType::AgreementPublished
+            | InputType::CalendarPublished
+            | InputType::ReviewRequested
+            | InputType::ReviewAnswered
+            | InputType::ReviewDecided => &topics.merchant,
             InputType::PayoutPaid | InputType::PayoutFailed => &topics.payout_result,
         }
     }

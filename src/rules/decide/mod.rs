@@ -7,6 +7,7 @@
 mod block;
 mod charge;
 mod give_back;
+mod review;
 mod sale;
 
 use std::sync::Arc;
@@ -18,8 +19,11 @@ use super::fact::{Completed, FactKey, OrderEvent, OrderFact};
 use super::hold::{Dates, Hold};
 use super::money::{Amount, MoneyError};
 use super::order::{Block, Noted, Order};
+use super::review::Approval;
 use super::settlement;
 use super::time::Instant;
+
+pub use review::{rule, watch};
 
 /// What the rules may look at besides the order.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +33,7 @@ pub struct World<'a> {
     pub calendars: &'a Calendars,
     /// The database's time.
     pub now: Instant,
+    pub approval: &'a Approval,
 }
 
 /// What became of a fact.
@@ -69,6 +74,9 @@ pub enum Refusal {
     /// Refunds exceed the order and its agreement says reject.
     #[error("refunds exceed the order")]
     RefundExceedsOrder,
+    /// A review's decision by message about more than a message may decide.
+    #[error("the order is above approval.above: a review of it is decided by persons")]
+    NeedsApproval,
 }
 
 impl From<MoneyError> for Refusal {
@@ -117,6 +125,8 @@ pub fn resume(order: &mut Order, world: World<'_>) -> Result<Outcome, Refusal> {
         order: order.id.clone(),
         content: noted.content,
         traceparent: order.traceparent.clone(),
+        // Nobody could be asked before there was an agreement.
+        recorded_at: Some(world.now),
         what: OrderEvent::Completed(noted.value),
     };
     outcome.verdict = step(order, &fact, world, &mut outcome)?;
@@ -291,6 +301,13 @@ impl<'a> Step<'a> {
             OrderEvent::DisputeOpened(it) => block::open(self, &terms, it, fact.content)?,
             OrderEvent::DisputeUpdated(it) => block::update(self, &terms, it, fact.content)?,
             OrderEvent::DisputeClosed(it) => block::close(self, &terms, it, fact.content)?,
+            OrderEvent::ReviewRequested(it) => {
+                review::request(self, &terms, it, fact.content, fact.counted_from())?;
+            }
+            OrderEvent::ReviewAnswered(it) => {
+                review::answer(self, &terms, it, fact.content, fact.counted_from());
+            }
+            OrderEvent::ReviewDecided(it) => review::decided(self, &terms, it, fact.content)?,
         }
         Ok(Verdict::Applied)
     }

@@ -11,7 +11,7 @@ use super::super::order::Noted;
 use super::super::term;
 use super::super::time::Instant;
 use super::{
-    Refusal, Step, Terms, Verdict, World, block, give_back, in_force, settlement, transfer,
+    Refusal, Step, Terms, Verdict, World, block, give_back, in_force, review, settlement, transfer,
 };
 
 /// Holds the sale under the agreement that is in force; without one it waits.
@@ -53,6 +53,7 @@ pub(super) fn complete(
     }
     let before = step.before();
     block::renew(step, &terms, &before, None, None);
+    review::by_amount(step, &terms, fact.counted_from());
     Ok(Verdict::Applied)
 }
 

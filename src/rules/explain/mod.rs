@@ -6,6 +6,7 @@
 
 mod findings;
 mod hold;
+mod reviews;
 mod ways;
 pub mod words;
 
@@ -24,6 +25,7 @@ use super::release::Clock;
 use super::time::Instant;
 
 pub use findings::{Finding, Test};
+pub use reviews::ReviewExplained;
 pub use ways::{Then, Way, Who};
 
 /// What is known besides the order.
@@ -54,6 +56,7 @@ pub struct Explanation {
     pub holds: Vec<HoldExplained>,
     /// Everything that keeps money back or did, oldest first.
     pub blocks: Vec<BlockExplained>,
+    pub reviews: Vec<ReviewExplained>,
     pub refunds: Vec<Charged>,
     /// What the merchant owes because of this order.
     pub owed: Vec<Owed>,
@@ -205,6 +208,7 @@ pub fn explain(order: &Order, clock: Clock, circumstances: &Circumstances) -> Ex
         sale: sale.map(|noted| self::sale(order, &noted.value, circumstances)),
         holds: holds.collect(),
         blocks: blocks(order, circumstances),
+        reviews: reviews::reviews(order),
         refunds: charges(order, circumstances),
         owed: owed(order),
         parked: order

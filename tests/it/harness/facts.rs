@@ -101,6 +101,25 @@ pub fn closed(merchant: &str, order: &str, id: &str, outcome: &str, when: &str) 
     about("dispute.closed.v1", merchant, order, fields)
 }
 
+pub fn requested(merchant: &str, order: &str, id: &str, when: &str) -> Fact {
+    let fields = json!({ "review_id": id, "reason": "looks odd", "at": at(when) });
+    about("review.requested.v1", merchant, order, fields)
+}
+
+pub fn answered(merchant: &str, id: &str, when: &str) -> Fact {
+    let data = json!({ "merchant_id": merchant, "review_id": id, "answer": "it is not",
+                       "evidence": ["https://m.example/1"], "answered_at": at(when) });
+    let type_name = "review.answered.v1";
+    Fact { type_name, data }
+}
+
+pub fn decided(merchant: &str, id: &str, decision: &str, when: &str) -> Fact {
+    let data = json!({ "merchant_id": merchant, "review_id": id, "decision": decision,
+                       "decided_by": "Ann", "decided_at": at(when) });
+    let type_name = "review.decided.v1";
+    Fact { type_name, data }
+}
+
 /// A payout result of a release or a settlement: `subject` names the field.
 pub fn paid(merchant: &str, subject: &str, id: &str, when: &str) -> Fact {
     let data = json!({ "merchant_id": merchant, subject: id, "at": at(when) });

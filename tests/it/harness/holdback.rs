@@ -4,7 +4,7 @@
 //! the state when it is not.
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant as Moment};
 
 use holdback::cli::Role;
@@ -12,6 +12,7 @@ use holdback::clock::{Clock, ManualClock};
 use holdback::config::Config;
 use holdback::kafka::{Admin, Partition};
 use holdback::preflight;
+use holdback::review::Reviews;
 use holdback::rules::time::Instant;
 use holdback::service::{self, Controls, Service};
 use holdback::store::Store;
@@ -178,6 +179,11 @@ impl Holdback {
         config(&self.settings)
     }
 
+    /// The review step with the same settings, for what a person does.
+    pub fn reviews(&self) -> Reviews {
+        Reviews::new(self.store.clone(), Arc::new(config(&self.settings)))
+    }
+
     /// Another setting for the next start.
     pub fn setting(&mut self, key: &str, value: &str) {
         self.settings.insert(key.to_owned(), value.to_owned());
@@ -275,6 +281,7 @@ impl Holdback {
             }
             let left: i64 = sqlx::query_scalar(
                 "SELECT (SELECT count(*) FROM due WHERE due_at <= $1)
+                      + (SELECT count(*) FROM review_due WHERE due_at <= $1)
                       + (SELECT count(*) FROM settlements WHERE releases > 0 AND settled_at <= $1)",
             )
             .bind(jiff_sqlx::Timestamp::from(self.now.timestamp()))

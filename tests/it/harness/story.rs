@@ -161,6 +161,16 @@ impl Event {
                 format!("skipped {day}: {} under {}", f("due"), f("minimum"))
             }
             "payout.settled" => format!("{order} {} {}", f("result"), f("amount")),
+            "review.requested" => {
+                let due = self.when("respond_by");
+                format!("{order} review by {}: answer by {due}", f("cause"))
+            }
+            "review.reminded" => format!("{order} review: reminded"),
+            "review.overdue" => {
+                let due = self.when("due_at");
+                format!("{order} review: no {} by {due}", f("awaited"))
+            }
+            "review.closed" => format!("{order} review {} by {}", f("result"), f("by")),
             "agreement.accepted" => {
                 let version = (f("agreement_id"), f("agreement_version"));
                 format!("{}/{} late for {}", version.0, version.1, f("late_for"))

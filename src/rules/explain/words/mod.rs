@@ -58,6 +58,9 @@ pub fn tell(it: &Explanation, language: Language) -> String {
     for block in &it.blocks {
         lines.block(block);
     }
+    for review in &it.reviews {
+        lines.say(&parts::review(review, language));
+    }
     for charged in &it.refunds {
         lines.charged(charged);
     }

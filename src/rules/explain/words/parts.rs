@@ -2,7 +2,8 @@
 
 use super::Language::{self, Chinese, English};
 use crate::rules::agreement::Anchor;
-use crate::rules::explain::{Finding, Test, Then, Way, Who};
+use crate::rules::explain::{Finding, ReviewExplained, Test, Then, Way, Who};
+use crate::rules::review::Decision;
 
 pub(super) fn state(state: &'static str, language: Language) -> &'static str {
     match (language, state) {
@@ -191,4 +192,48 @@ pub(super) fn way(way: &Way, language: Language) -> String {
         Then::TestedAgain => both!(language, "then the tests are made again", "随后重新检查"),
     };
     both!(language, "{who}{what}: {then}", "{who}{what}：{then}")
+}
+
+/// What was asked and said in a review, and what comes next.
+pub(super) fn review(it: &ReviewExplained, language: Language) -> String {
+    let (id, by) = (&it.review_id, it.respond_by);
+    let asked = match &it.reason {
+        Some(reason) => both!(language, "asked for because of: {reason}", "原因：{reason}"),
+        None => both!(language, "asked for by the amount", "因订单金额而发起"),
+    };
+    let answered = match it.answered_at {
+        Some(at) => both!(language, "answered at {at}", "商户于 {at} 答复"),
+        None => both!(language, "to be answered by {by}", "商户须于 {by} 前答复"),
+    };
+    let ends = match (it.decision, it.closed_at, it.next, it.next_at) {
+        (Some(Decision::Passed), Some(at), ..) => both!(language, "passed at {at}", "{at} 通过"),
+        (Some(Decision::Rejected), Some(at), ..) => both!(
+            language,
+            "rejected at {at}: blocked until refunded or cleared",
+            "{at} 驳回：在退款或人工解除之前持续阻断"
+        ),
+        (_, _, Some(next), Some(at)) => {
+            let next = moment(next, language);
+            both!(
+                language,
+                "open, next: {next} at {at}",
+                "进行中，下一步：{at} {next}"
+            )
+        }
+        _ => both!(language, "open", "进行中"),
+    };
+    both!(
+        language,
+        "Review {id}, {asked}; {answered}; {ends}.",
+        "审核 {id}：{asked}；{answered}；{ends}。"
+    )
+}
+
+fn moment(moment: &'static str, language: Language) -> &'static str {
+    match (language, moment) {
+        (Chinese, "reminder") => "提醒商户",
+        (Chinese, "end of the time to answer") => "答复期限届满",
+        (Chinese, "alarm about the decision") => "裁决超时告警",
+        (_, other) => other,
+    }
 }
