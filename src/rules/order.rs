@@ -12,7 +12,7 @@ use super::fact::{
 use super::hold::Hold;
 use super::ids::{DisputeId, HoldId, MerchantId, OrderId, ReceivableId, RefundId, ReviewId};
 use super::money::{Amount, Currency, MoneyError, less};
-use super::review::{Moment, Review};
+use super::review::Review;
 use super::time::Instant;
 
 /// One order. Without a sale it is a stub: something about the order came before the order.
@@ -241,16 +241,6 @@ impl Order {
     #[must_use]
     pub fn review(&self, id: &ReviewId) -> Option<&Review> {
         self.reviews.iter().find(|review| review.id == *id)
-    }
-
-    /// The earliest moment of a review by `until`, and whose.
-    pub(super) fn next_moment(&self, until: Instant) -> Option<(Instant, Moment, ReviewId)> {
-        let reviews = self.reviews.iter();
-        let moments = reviews.filter_map(|review| {
-            let (at, moment) = review.next()?;
-            (at <= until).then(|| (at, moment, review.id.clone()))
-        });
-        moments.min_by(|one, other| (one.0, &one.2).cmp(&(other.0, &other.2)))
     }
 
     /// The dispute of this id, if it was opened.

@@ -15,7 +15,7 @@ use super::entry::{ReviewClosed, ReviewOverdue, ReviewReminded, ReviewRequested}
 use super::fact::{Completed, ContentHash};
 use super::ids::ReviewId;
 use super::money::{Amount, Currency};
-use super::order::Noted;
+use super::order::{Noted, Order};
 use super::time::Instant;
 
 /// Hours between two alarms about a decision that is due.
@@ -164,6 +164,18 @@ pub fn is_asked_by_amount(agreement: &Agreement, sale: &Completed) -> bool {
     let threshold = threshold.map(|value| Amount::from_plain(value, sale.currency));
     // A threshold that fits no amount of the currency is above all of them.
     threshold.is_some_and(|threshold| threshold.is_ok_and(|threshold| sale.amount >= threshold))
+}
+
+impl Order {
+    /// The earliest moment of a review by `until`, and whose.
+    pub(super) fn next_moment(&self, until: Instant) -> Option<(Instant, Moment, ReviewId)> {
+        let reviews = self.reviews.iter();
+        let moments = reviews.filter_map(|review| {
+            let (at, moment) = review.next()?;
+            (at <= until).then(|| (at, moment, review.id.clone()))
+        });
+        moments.min_by(|one, other| (one.0, &one.2).cmp(&(other.0, &other.2)))
+    }
 }
 
 impl Review {

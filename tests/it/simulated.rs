@@ -10,6 +10,8 @@ use crate::harness::{Holdback, eventually};
 
 /// The story that `tests/simulate` tells.
 const STORY: &str = include_str!("../simulate/story.jsonl");
+/// Reviews by amount and by message: answered, decided, passed over in silence.
+const REVIEWS: &str = include_str!("../simulate/reviews.jsonl");
 const UNTIL: &str = "2025-12-05T00:00:00Z";
 
 /// What an event says, without the times of its issue.
@@ -22,12 +24,12 @@ fn essence(mut event: Value) -> Value {
     event
 }
 
-fn simulated(deployment: &str) -> Vec<Value> {
+fn simulated(story: &str, deployment: &str) -> Vec<Value> {
     let mut out = Vec::new();
     let sink = JsonLines::new(&mut out, std::io::sink(), deployment);
     let mut simulation = Simulation::new(sink, 730);
     let mut reader = Reader::default();
-    for (line, text) in (1..).zip(STORY.lines()) {
+    for (line, text) in (1..).zip(story.lines()) {
         let read = reader.read(text.as_bytes()).expect("a message");
         simulation.take(line, read).expect("taken");
     }
@@ -94,14 +96,23 @@ async fn said_by(hb: &Holdback, foretold: &[Value], time: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_service_says_what_was_foretold() {
+    foretells(STORY).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_service_says_what_was_foretold_of_reviews() {
+    foretells(REVIEWS).await;
+}
+
+async fn foretells(story: &str) {
     let mut hb = Holdback::start("simulated", "2025-11-03T08:00:00Z").await;
-    let foretold = simulated(&hb.bed.name);
+    let foretold = simulated(story, &hb.bed.name);
     let ahead: BTreeSet<String> = foretold
         .iter()
         .map(|event| event["time"].as_str().expect("a time").to_owned())
         .collect();
     let mut now = "2025-11-03T08:00:00Z".to_owned();
-    for line in STORY.lines() {
+    for line in story.lines() {
         let message: Value = serde_json::from_str(line).expect("JSON");
         if let Some(at) = business_at(&message).filter(|at| *at > now) {
             said_by(&hb, &foretold, &now).await;
