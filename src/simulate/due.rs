@@ -69,7 +69,7 @@ impl Agenda {
         self.watches.entry(at).or_default().insert(place);
     }
 
-    pub(super) fn to_watch(&mut self, now: Instant) -> BTreeSet<usize> {
+    pub(super) fn watched(&mut self, now: Instant) -> BTreeSet<usize> {
         let mut places = BTreeSet::new();
         while let Some(entry) = self.watches.first_entry().filter(|it| *it.key() <= now) {
             places.append(&mut entry.remove());

@@ -88,7 +88,7 @@ impl<S: Sink> Simulation<S> {
     /// The clock meets the reviews.
     pub(super) fn watch(&mut self) -> anyhow::Result<()> {
         let now = self.now();
-        for place in self.agenda.to_watch(now) {
+        for place in self.agenda.watched(now) {
             let Some(case) = self.orders.at(place) else {
                 continue;
             };
