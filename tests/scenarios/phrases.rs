@@ -219,19 +219,24 @@ fn single(ledger: &Ledger, hold: Option<&Hold>, words: &[&str]) -> Result<(), St
             holds_true(found == wanted, &events(ledger))
         }
         ["sources", sources @ ..] => sources_are(ledger, &sources.join(" ")),
-        ["review", review, state @ ..] => {
-            let id = review_id(review, &["", &ledger.about]);
-            let found = ledger.order().and_then(|order| order.review(&id));
-            let actual = found.map_or_else(|| "unknown".to_owned(), described);
-            let wanted = match state {
-                ["next", moment, when] => format!("next {moment} {}", at(when)?),
-                other => other.join(" "),
-            };
-            holds_true(actual == wanted, &actual)
-        }
+        ["review", review, state @ ..] => review_is(ledger, review, state),
         ["goes" | "waits" | "wakes", _] => judged(ledger, first()?, words),
         other => outcome(ledger, other),
     }
+}
+
+fn review_is(ledger: &Ledger, review: &str, state: &[&str]) -> Result<(), String> {
+    let id = review_id(review, &["", &ledger.about]);
+    let found = ledger.order().and_then(|order| order.review(&id));
+    let actual = found.map_or_else(|| "unknown".to_owned(), described);
+    let wanted = match state {
+        ["next", moment, when] => {
+            let at = instant(when, &ledger.zone(), "00:00")?;
+            format!("next {moment} {at}")
+        }
+        other => other.join(" "),
+    };
+    holds_true(actual == wanted, &actual)
 }
 
 /// `passed by silence`, or what comes next of an open one.
