@@ -14,11 +14,10 @@ pub use by_hand::{
 };
 
 use crate::books::Format;
+use crate::calendar_import::CalendarArgs;
 use crate::rules::ids::MerchantId;
 use crate::rules::money::Currency;
 use crate::rules::time::Instant;
-
-use crate::calendar_import::CalendarArgs;
 
 /// Holds merchants' money between order systems and payout systems, and releases it on the
 /// settlement date.

@@ -10,8 +10,8 @@ use super::fold::reparse;
 use super::work::Work;
 use crate::message::{Reason, Record, Rejection};
 use crate::rules::agreement::{Agreement, in_force};
-use crate::rules::fact::{FactKind, OrderEvent, OrderFact, ReviewFact};
-use crate::rules::ids::{OrderId, ReviewId};
+use crate::rules::fact::{Completed, FactKind, OrderEvent, OrderFact, ReviewFact};
+use crate::rules::ids::{MerchantId, OrderId, ReviewId};
 use crate::rules::review::is_asked_by_amount;
 use crate::store::agreements::Catalogue;
 use crate::store::cases::Cases;
@@ -151,9 +151,7 @@ pub(super) async fn before_resuming(
         let waits = case.order.agreement.is_none();
         if let Some(sale) = case.order.sale.as_ref().filter(|_| waits) {
             let agreements = catalogue.of(merchant);
-            let found = in_force(&agreements, merchant, sale.value.currency, sale.value.at);
-            if found.is_some_and(|found| is_asked_by_amount(found, &sale.value)) {
-                let review = ReviewId::by_amount(merchant, order);
+            if let Some(review) = by_amount(merchant, order, &sale.value, &agreements) {
                 begun.insert((merchant.clone(), review), Some(order.clone()));
             }
         }
@@ -168,13 +166,20 @@ pub(super) async fn before_resuming(
 pub(crate) fn begins(fact: &OrderFact, agreements: &[Arc<Agreement>]) -> Option<ReviewId> {
     match &fact.what {
         OrderEvent::ReviewRequested(request) => Some(request.review.clone()),
-        OrderEvent::Completed(sale) => {
-            let found = in_force(agreements, &fact.merchant, sale.currency, sale.at)?;
-            is_asked_by_amount(found, sale)
-                .then(|| ReviewId::by_amount(&fact.merchant, &fact.order))
-        }
+        OrderEvent::Completed(sale) => by_amount(&fact.merchant, &fact.order, sale, agreements),
         _ => None,
     }
+}
+
+/// The review that a sale's amount asks for, by the agreement in force for it.
+pub(crate) fn by_amount(
+    merchant: &MerchantId,
+    order: &OrderId,
+    sale: &Completed,
+    agreements: &[Arc<Agreement>],
+) -> Option<ReviewId> {
+    let found = in_force(agreements, merchant, sale.currency, sale.at)?;
+    is_asked_by_amount(found, sale).then(|| ReviewId::by_amount(merchant, order))
 }
 
 fn key_of(fact: &ReviewFact) -> ReviewKey {

@@ -3,13 +3,11 @@
 use super::Simulation;
 use super::books::Sink;
 use crate::ingest::fold::OwnId;
-use crate::ingest::reviews::{begins, kind_of};
+use crate::ingest::reviews::{begins, by_amount, kind_of};
 use crate::message::{Reason, Rejection};
-use crate::rules::agreement::in_force;
 use crate::rules::decide;
 use crate::rules::fact::{FactKind, OrderFact, ReviewFact};
 use crate::rules::ids::{MerchantId, ReviewId};
-use crate::rules::review::is_asked_by_amount;
 
 impl<S: Sink> Simulation<S> {
     /// An answer or a decision meets the order of its review, or waits for the review.
@@ -54,13 +52,10 @@ impl<S: Sink> Simulation<S> {
         };
         let (merchant, id) = (case.order.merchant.clone(), case.order.id.clone());
         let agreements = self.catalogue.of(&merchant);
-        let asked = case.order.sale.as_ref().is_some_and(|sale| {
-            let sale = &sale.value;
-            in_force(&agreements, &merchant, sale.currency, sale.at)
-                .is_some_and(|found| is_asked_by_amount(found, sale))
-        });
-        if asked {
-            self.begin_review(place, &ReviewId::by_amount(&merchant, &id));
+        let sale = case.order.sale.as_ref();
+        let review = sale.and_then(|sale| by_amount(&merchant, &id, &sale.value, &agreements));
+        if let Some(review) = review {
+            self.begin_review(place, &review);
         }
     }
 
