@@ -8,8 +8,8 @@
 use std::collections::BTreeSet;
 
 use holdback::rules::ids::{
-    EventId, HoldId, MerchantId, NAMESPACE, OrderId, ReceivableId, ReleaseId, SettlementId,
-    TermName,
+    CreditId, EventId, HoldId, MerchantId, NAMESPACE, OrderId, ReceivableId, ReleaseId,
+    SettlementId, TermName,
 };
 use holdback::rules::money::Currency;
 use serde::Deserialize;
@@ -50,6 +50,7 @@ fn derived(parts: &[String]) -> String {
         ["release", hold, n] => {
             ReleaseId::of(HoldId(hold.parse().unwrap()), n.parse().unwrap()).to_string()
         }
+        ["credit", of, cause] => CreditId::of(&merchant(of), cause).to_string(),
         ["settlement", of, currency, date] => {
             let currency = Currency::from_code(currency).unwrap();
             SettlementId::of(&merchant(of), currency, date.parse().unwrap()).to_string()
@@ -70,7 +71,14 @@ fn every_published_vector_is_what_the_code_makes() {
         assert_eq!(derived(&vector.parts), vector.id, "{:?}", vector.parts);
         kinds.insert(vector.parts[0].as_str());
     }
-    let all = ["event", "hold", "receivable", "release", "settlement"];
+    let all = [
+        "credit",
+        "event",
+        "hold",
+        "receivable",
+        "release",
+        "settlement",
+    ];
     assert_eq!(kinds, BTreeSet::from(all));
 }
 

@@ -292,6 +292,7 @@ fn color(kind: Kind) -> Color {
             | E::HoldCreated
             | E::HoldRescheduled
             | E::HoldRestored
+            | E::CreditOpened
             | E::AgreementAccepted => Color::Cyan,
         },
     }

@@ -95,6 +95,7 @@ event_types! {
     PayoutSettled = 15 Events "holdback.payout.settled.v1",
     AgreementAccepted = 16 Events "holdback.agreement.accepted.v1",
     HoldRestored = 17 Events "holdback.hold.restored.v1",
+    CreditOpened = 30 Events "holdback.credit.opened.v1",
 }
 
 /// An event's own fields as one JSON object, without the envelope's: what the journal keeps.

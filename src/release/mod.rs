@@ -7,6 +7,7 @@
 //! [`Release::release_once`] is the bounded step that the loop and the tests call.
 
 mod booking;
+mod recovery;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant as Moment};
@@ -23,10 +24,12 @@ use crate::store::agreements::Catalogue;
 use crate::store::due::{DueHold, Hint};
 use crate::store::journal::Lines;
 use crate::store::positions::Gate;
+use crate::store::recovery::Purse;
 use crate::store::{Store, StoreError, Tx};
 use crate::telemetry;
 
 use booking::{book, close, settled_at, settlement_of};
+use recovery::Owed;
 
 /// How long the loop rests when nothing is due.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -93,28 +96,15 @@ impl Release {
             return Ok(Step::default());
         };
         let batch_max = i64::from(self.config.release.batch_max);
-        tx.open_catalogue(&mut self.catalogue, &[], false).await?;
-        let (claimed, holds) = tx
-            .claim_due(horizon, batch_max, &mut self.catalogue)
-            .await?;
-        let step = if claimed == 0 {
-            let closed = close(&mut tx, horizon, batch_max).await?;
+        let credits = self.release_credits(&mut tx, horizon, batch_max).await?;
+        let step = if credits > 0 {
             Step {
-                closed,
-                ..Step::default()
-            }
-        } else {
-            let clock = Clock {
-                now: tx.now,
-                gate: Some(horizon),
-                not_before: self.not_before,
-            };
-            let releases = self.release(&mut tx, holds, clock).await?;
-            Step {
-                claimed,
-                releases,
+                claimed: credits,
+                releases: credits,
                 closed: 0,
             }
+        } else {
+            self.release_due(&mut tx, horizon, batch_max).await?
         };
         if step == Step::default() {
             tx.rollback().await?;
@@ -122,6 +112,35 @@ impl Release {
             tx.commit().await?;
         }
         Ok(step)
+    }
+
+    /// Releases what holds have due; when none has, closes settlements.
+    async fn release_due(
+        &mut self,
+        tx: &mut Tx,
+        horizon: Instant,
+        limit: i64,
+    ) -> Result<Step, StoreError> {
+        tx.open_catalogue(&mut self.catalogue, &[], false).await?;
+        let (claimed, holds) = tx.claim_due(horizon, limit, &mut self.catalogue).await?;
+        if claimed == 0 {
+            let closed = close(tx, horizon, limit).await?;
+            return Ok(Step {
+                closed,
+                ..Step::default()
+            });
+        }
+        let clock = Clock {
+            now: tx.now,
+            gate: Some(horizon),
+            not_before: self.not_before,
+        };
+        let releases = self.release(tx, holds, clock).await?;
+        Ok(Step {
+            claimed,
+            releases,
+            closed: 0,
+        })
     }
 
     /// How far the gate lets releases pass at this moment.
@@ -157,6 +176,11 @@ impl Release {
                 judged.push(Some(release::judge(&due.claim, clock)));
             }
         }
+        let sums = holds.iter().zip(&judged).flat_map(|(due, judgement)| {
+            let portions = judgement.iter().flat_map(|it| &it.portions);
+            portions.map(|portion| (purse(due), portion.amount))
+        });
+        let mut owed = Owed::lock(tx, sums.collect()).await?;
         let skipped = self.under_minimum(tx, &holds, &judged, clock.now).await?;
         for (key, entry) in &skipped {
             lines.add(&key.0, entry.clone(), None);
@@ -185,8 +209,9 @@ impl Release {
                     id: SettlementId::of(&merchant, currency, day),
                     part: 0,
                 });
-                let entry = release::issue(&mut due.claim, portion, part, clock.now);
-                lines.add(&merchant, [entry], None);
+                let debts = owed.of(&purse(due));
+                let entries = release::issue(&mut due.claim, portion, part, debts, clock.now);
+                lines.add(&merchant, entries, None);
                 releases += 1;
             }
             if judgement.limit_alert {
@@ -202,6 +227,7 @@ impl Release {
             }
         }
         tx.save_due(&holds).await?;
+        owed.save(tx).await?;
         tx.hint(&hints).await?;
         book(tx, &mut lines, &settled_at(&holds)).await?;
         Ok(releases)
@@ -219,6 +245,10 @@ impl Release {
             && current.is_some()
             && due.claim.hold.calendar_version != current
     }
+}
+
+fn purse(due: &DueHold) -> Purse {
+    (due.claim.merchant.clone(), due.claim.currency)
 }
 
 fn hint(due: &DueHold, due_at: Instant) -> Hint {

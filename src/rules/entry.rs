@@ -4,7 +4,7 @@
 //! `previous`) is added when the journal is written.
 //!
 //! An event's id is made of its type, its subject and its cause. The subject is what the event is
-//! about: the hold for `hold.*`, the receivable for `receivable.*`, the release for
+//! about: the hold for `hold.*`, the receivable for `receivable.*`, the credit for `credit.opened`, the release for
 //! `release.issued` and `payout.settled`, the settlement for `settlement.*`, the refund or dispute
 //! for `refund.applied`, the order for `order.accepted`, the agreement for `agreement.accepted`.
 //! The cause is the business key of the fact (`refund:R-1`), of the attempt for a release, of the
@@ -20,6 +20,8 @@ use super::ids::{
 };
 use super::money::{Amount, Currency};
 use super::time::Instant;
+
+pub use super::debt_events::{CreditOpened, ReceivableOpened, ReceivableRecovered};
 
 /// One line of the journal of one merchant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +59,7 @@ impl Entry {
             },
             Event::ReceivableOpened(it) => it.receivable_id.to_string(),
             Event::ReceivableRecovered(it) => it.receivable_id.to_string(),
+            Event::CreditOpened(it) => it.credit_id.to_string(),
             Event::ReleaseIssued(it) => it.release_id.to_string(),
             Event::SettlementClosed(it) => it.settlement_id.to_string(),
             Event::SettlementSkipped(it) => it.settlement_id.to_string(),
@@ -136,6 +139,7 @@ pub enum Event {
     RefundApplied(RefundApplied),
     ReceivableOpened(ReceivableOpened),
     ReceivableRecovered(ReceivableRecovered),
+    CreditOpened(CreditOpened),
     ReleaseIssued(ReleaseIssued),
     SettlementClosed(SettlementClosed),
     SettlementSkipped(SettlementSkipped),
@@ -160,6 +164,7 @@ impl Event {
             Self::RefundApplied(_) => "holdback.refund.applied.v1",
             Self::ReceivableOpened(_) => "holdback.receivable.opened.v1",
             Self::ReceivableRecovered(_) => "holdback.receivable.recovered.v1",
+            Self::CreditOpened(_) => "holdback.credit.opened.v1",
             Self::ReleaseIssued(_) => "holdback.release.issued.v1",
             Self::SettlementClosed(_) => "holdback.settlement.closed.v1",
             Self::SettlementSkipped(_) => "holdback.settlement.skipped.v1",
@@ -307,25 +312,6 @@ pub enum SourceKind {
     Hold,
     Deposit,
     Receivable,
-}
-
-/// The merchant owes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ReceivableOpened {
-    pub receivable_id: ReceivableId,
-    pub amount: Amount,
-    pub refund_id: Option<RefundId>,
-    pub dispute_id: Option<DisputeId>,
-}
-
-/// The merchant owes less.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ReceivableRecovered {
-    pub receivable_id: ReceivableId,
-    pub amount: Amount,
-    pub left: Amount,
-    /// `cancellation`, or `dispute` when a lost chargeback turned out smaller.
-    pub by: &'static str,
 }
 
 /// The decision that payout systems act on.

@@ -7,6 +7,7 @@
 
 pub mod agreement;
 pub mod calendar;
+mod debt_events;
 pub mod decide;
 pub mod entry;
 pub mod explain;
@@ -17,6 +18,7 @@ pub mod ids;
 pub mod money;
 pub mod order;
 pub mod payout;
+pub mod recovery;
 pub mod release;
 pub mod settlement;
 pub mod term;

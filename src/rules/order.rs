@@ -10,6 +10,7 @@ use super::fact::{
 use super::hold::Hold;
 use super::ids::{DisputeId, MerchantId, OrderId, ReceivableId, RefundId};
 use super::money::{Amount, Currency, MoneyError, less};
+use super::recovery::Credit;
 use super::time::Instant;
 
 /// One order. Without a sale it is a stub: something about the order came before the order.
@@ -32,6 +33,9 @@ pub struct Order {
     /// Blocks other than disputes.
     pub blocks: Vec<Block>,
     pub receivables: Vec<Receivable>,
+    /// What this order's facts have just given back to the merchant apart from its holds. The clock
+    /// releases it, elsewhere: an order that is loaded has none.
+    pub credits: Vec<Credit>,
     /// Facts that wait: for the sale, for an agreement, or for their dispute.
     pub parked: Vec<OrderFact>,
     /// The sale's trace context, for the releases that follow from it.
@@ -145,6 +149,7 @@ impl Order {
             disputes: Vec::new(),
             blocks: Vec::new(),
             receivables: Vec::new(),
+            credits: Vec::new(),
             parked: Vec::new(),
             traceparent: None,
         }

@@ -12,8 +12,10 @@ balances AS (
     SELECT merchant_id, currency, account, sum(amount) AS balance
     FROM moves GROUP BY merchant_id, currency, account),
 tables AS (
-    SELECT merchant_id, currency, 2::smallint AS account, sum(left_now) AS balance
-    FROM holds GROUP BY merchant_id, currency
+    SELECT merchant_id, currency, 2::smallint AS account, sum(held) AS balance
+    FROM (SELECT merchant_id, currency, left_now AS held FROM holds
+          UNION ALL SELECT merchant_id, currency, amount FROM credits) AS kept
+    GROUP BY merchant_id, currency
     UNION ALL
     SELECT merchant_id, currency, 6::smallint, -sum(left_now)
     FROM receivables GROUP BY merchant_id, currency

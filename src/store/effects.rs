@@ -143,6 +143,22 @@ impl Tx {
         cases: &mut Cases,
         found: &Found,
     ) -> Result<(), StoreError> {
+        // A release recovers open receivables under their merchant's row. All merchants of the
+        // batch at once and sorted, as the numbering of the journal locks them.
+        sqlx::query!(
+            r#"SELECT m.merchant_id FROM merchants m
+               WHERE m.merchant_id = ANY($1)
+                 AND EXISTS (SELECT FROM receivables r
+                     JOIN unnest($1::text[], $2::text[]) AS k (merchant_id, order_id)
+                       ON r.merchant_id = k.merchant_id AND r.order_id = k.order_id
+                     WHERE r.left_now > 0)
+               ORDER BY m.merchant_id COLLATE "C" FOR UPDATE OF m"#,
+            &found.merchants[..] as _,
+            &found.orders[..] as _,
+        )
+        .fetch_all(&mut *self.inner)
+        .await
+        .map_err(failed("lock merchants who owe"))?;
         let rows = sqlx::query!(
             r#"SELECT r.merchant_id, r.order_id AS "order_id!", r.receivable_id, r.currency,
                       r.original, r.left_now, r.opened_at AS "opened_at: Instant", r.cause_kind,

@@ -3,7 +3,8 @@
 //!
 //! A transaction is never cancelled half-way: nobody wraps these futures in a timeout or a select.
 //! Rows are locked in one order everywhere: positions, catalogue, orders, holds, merchants,
-//! settlements; inside a table by key.
+//! receivables, settlements; inside a table by key. New lines need their merchant's row only at the
+//! end; who meets open receivables takes it before them.
 
 pub mod agreements;
 pub mod audit;
@@ -26,6 +27,7 @@ pub mod parked;
 pub mod payouts;
 pub mod positions;
 pub mod publication;
+pub mod recovery;
 pub mod settlements;
 mod types;
 pub mod vitals;

@@ -4,6 +4,7 @@ mod agreements;
 mod arrival;
 mod bad_input;
 mod clients;
+mod debts;
 mod gate;
 mod harness;
 mod payouts;

@@ -93,6 +93,10 @@ proptest! {
             run.apply(fact);
             run.check();
             day += step;
+            if step % 2 == 1 {
+                run.pay_elsewhere(step * 700, day);
+                run.check();
+            }
             let went = run.release(at(day * DAY));
             run.check();
             prop_assert!(went == 0 || run.order.cancelled.is_none(), "a cancelled order has nothing to go");

@@ -8,19 +8,25 @@ use holdback::rules::calendar::Calendars;
 use holdback::rules::decide::{self, Verdict, World};
 use holdback::rules::entry::{Account, Entry};
 use holdback::rules::fact::{DisputeKind, DisputeOutcome, OrderEvent, OrderFact};
-use holdback::rules::ids::{MerchantId, OrderId};
+use holdback::rules::ids::{CreditId, MerchantId, OrderId};
 use holdback::rules::order::Order;
+use holdback::rules::recovery::{self, Credit, Debt};
 use holdback::rules::release::{self, Claim, Clock};
 use holdback::rules::time::Instant;
 use rust_decimal::Decimal;
+use uuid::Uuid;
 
-use super::cases::{Case, DAY, at, cny, units};
+use super::cases::{Case, DAY, at, cents, cny, units};
 
 /// An order under way, with its journal.
 pub struct Run {
     pub agreements: Vec<Arc<Agreement>>,
     pub order: Order,
     pub journal: Vec<Entry>,
+    /// What releases paid of the order's own debts.
+    recovered: i64,
+    /// What credits were released.
+    credited: i64,
 }
 
 impl Run {
@@ -30,6 +36,8 @@ impl Run {
             agreements: vec![case.agreement.clone()],
             order: Order::stub(merchant, OrderId::parse("O").unwrap()),
             journal: Vec::new(),
+            recovered: 0,
+            credited: 0,
         }
     }
 
@@ -67,6 +75,12 @@ impl Run {
         let Some(agreement) = self.order.agreement.clone() else {
             return 0;
         };
+        let mut debts = self.debts();
+        for credit in std::mem::take(&mut self.order.credits) {
+            self.credited += units(credit.amount);
+            let issued = recovery::issue_credit(&credit, &mut debts, now);
+            self.journal.extend(issued);
+        }
         for hold in &mut self.order.holds {
             let mut claim = Claim {
                 merchant: self.order.merchant.clone(),
@@ -87,8 +101,8 @@ impl Run {
                 let earliest = at(i64::from(term.days) * DAY);
                 assert!(earliest <= now, "released within {} days", term.days);
                 went += units(portion.amount);
-                self.journal
-                    .push(release::issue(&mut claim, portion, None, now));
+                let issued = release::issue(&mut claim, portion, None, &mut debts, now);
+                self.journal.extend(issued);
             }
             if judgement.limit_alert {
                 self.journal.push(release::limit_reached(&mut claim, now));
@@ -96,7 +110,45 @@ impl Run {
             assert_eq!(judgement.wake_at.is_none(), claim.hold.left.is_zero());
             *hold = claim.hold;
         }
+        self.take_back(&debts);
         went
+    }
+
+    /// The order's open receivables, oldest first.
+    fn debts(&self) -> Vec<Debt> {
+        let mut open: Vec<_> = self.order.receivables.iter().collect();
+        open.sort_by_key(|it| (it.opened_at, it.id));
+        let open = open.into_iter().map(|it| Debt {
+            id: it.id,
+            order: Some(self.order.id.clone()),
+            left: it.left,
+        });
+        open.collect()
+    }
+
+    /// A release of another order's money pays up to so much of this order's debts.
+    pub fn pay_elsewhere(&mut self, amount: i64, day: i64) {
+        let credit = Credit {
+            id: CreditId(Uuid::from_u128(u128::try_from(day).unwrap())),
+            order: None,
+            currency: cny(),
+            amount: cents(amount),
+            traceparent: None,
+        };
+        let mut debts = self.debts();
+        let issued = recovery::issue_credit(&credit, &mut debts, at(day * DAY));
+        // The release itself is not this order's.
+        self.journal.extend(issued.into_iter().skip(1));
+        self.take_back(&debts);
+    }
+
+    fn take_back(&mut self, debts: &[Debt]) {
+        for receivable in &mut self.order.receivables {
+            let paid = debts.iter().find(|debt| debt.id == receivable.id);
+            let left = paid.map_or(receivable.left, |debt| debt.left);
+            self.recovered += units(receivable.left) - units(left);
+            receivable.left = left;
+        }
     }
 
     pub fn balance(&self, account: Account) -> i64 {
@@ -130,12 +182,17 @@ impl Run {
             assert!(hold.check(), "{hold:?}");
         }
         let left: i64 = holds.iter().map(|hold| units(hold.left)).sum();
-        assert_eq!(self.balance(Account::Held), left, "held is what is left");
+        let credits: i64 = self.order.credits.iter().map(|it| units(it.amount)).sum();
+        assert_eq!(
+            self.balance(Account::Held),
+            left + credits,
+            "held is what is left"
+        );
         let released: i64 = holds.iter().map(|hold| units(hold.released)).sum();
         assert_eq!(
             self.balance(Account::Payable),
-            released,
-            "payable is what was released"
+            released + self.credited - self.recovered,
+            "payable is what was released and not recovered"
         );
         let owed: i64 = self.order.receivables.iter().map(|it| units(it.left)).sum();
         assert_eq!(

@@ -15,6 +15,7 @@ use holdback::rules::fact::{
 use holdback::rules::ids::{DisputeId, EventId, MerchantId, OrderId, RefundId};
 use holdback::rules::money::{Amount, Currency};
 use holdback::rules::order::{Block, BlockKind, Order};
+use holdback::rules::recovery::{self, Debt};
 use holdback::rules::release::{self, Claim, Clock, Judgement, SettlementPart};
 use holdback::rules::time::Instant;
 use rust_decimal::Decimal;
@@ -189,6 +190,13 @@ impl Ledger {
         }
         self.judged.clear();
         let calendars = self.calendars.clone();
+        let mut debts = debts(&self.orders);
+        for order in self.orders.values_mut() {
+            for credit in order.credits.drain(..) {
+                self.step
+                    .extend(recovery::issue_credit(&credit, &mut debts, now));
+            }
+        }
         for (name, order) in &mut self.orders {
             let (Some(agreement), Some(sale)) = (&order.agreement, &order.sale) else {
                 continue;
@@ -207,9 +215,11 @@ impl Ledger {
                     let carried = carry
                         .then(|| release::carry_over(&mut claim, portion, &calendars))
                         .flatten();
-                    self.step.push(carried.unwrap_or_else(|| {
-                        release::issue(&mut claim, portion, None::<SettlementPart>, now)
-                    }));
+                    let issued = carried.map(|entry| vec![entry]).unwrap_or_else(|| {
+                        let part = None::<SettlementPart>;
+                        release::issue(&mut claim, portion, part, &mut debts, now)
+                    });
+                    self.step.extend(issued);
                 }
                 if judgement.limit_alert {
                     self.step.push(release::limit_reached(&mut claim, now));
@@ -218,6 +228,10 @@ impl Ledger {
                 self.judged.insert(key, judgement);
                 *hold = claim.hold;
             }
+        }
+        for receivable in self.orders.values_mut().flat_map(|it| &mut it.receivables) {
+            let debt = debts.iter().find(|debt| debt.id == receivable.id);
+            receivable.left = debt.map_or(receivable.left, |debt| debt.left);
         }
         Ok(())
     }
@@ -234,7 +248,9 @@ impl Ledger {
             if let Some(hold) = order.holds.iter().find(|hold| !hold.check()) {
                 return Err(format!("the hold does not add up: {hold:?}"));
             }
-            let held: Decimal = order.holds.iter().map(|hold| hold.left.decimal()).sum();
+            let credits = order.credits.iter().map(|credit| credit.amount);
+            let held = order.holds.iter().map(|hold| hold.left).chain(credits);
+            let held: Decimal = held.map(|amount| amount.decimal()).sum();
             let owed: Decimal = order.receivables.iter().map(|it| it.left.decimal()).sum();
             for (account, expected) in [(Account::Held, held), (Account::Receivable, -owed)] {
                 let booked = self.balance(name, account);
@@ -263,6 +279,22 @@ impl Ledger {
             })
             .sum()
     }
+}
+
+/// Every open receivable, oldest first. A scenario has one currency where debts are recovered.
+fn debts(orders: &BTreeMap<String, Order>) -> Vec<Debt> {
+    let all = orders.values().flat_map(|order| {
+        let receivables = order.receivables.iter();
+        receivables.map(|it| (it.opened_at, it.id, order.id.clone(), it.left))
+    });
+    let mut all: Vec<_> = all.filter(|(.., left)| !left.is_zero()).collect();
+    all.sort_unstable_by_key(|(at, id, ..)| (*at, *id));
+    let debt = |(_, id, order, left)| Debt {
+        id,
+        order: Some(order),
+        left,
+    };
+    all.into_iter().map(debt).collect()
 }
 
 fn blank() -> Outcome {

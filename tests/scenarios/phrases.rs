@@ -212,6 +212,13 @@ fn single(ledger: &Ledger, hold: Option<&Hold>, words: &[&str]) -> Result<(), St
                 .count();
             holds_true(found == wanted, &events(ledger))
         }
+        ["credit", amount] => {
+            let credits = ledger.order().map(|order| order.credits.iter());
+            let credits = credits.into_iter().flatten();
+            let sum: Decimal = credits.map(|it| it.amount.decimal()).sum();
+            holds_true(sum == read::<Decimal>(amount)?, &sum.to_string())
+        }
+        ["pays", amounts @ ..] => pays(ledger, amounts),
         ["sources", sources @ ..] => sources_are(ledger, &sources.join(" ")),
         ["goes" | "waits" | "wakes", _] => judged(ledger, first()?, words),
         other => outcome(ledger, other),
@@ -259,6 +266,20 @@ fn holds_true(it: bool, actual: &str) -> Result<(), String> {
 fn events(ledger: &Ledger) -> String {
     let names = ledger.step.iter().map(|entry| entry.event.type_name());
     names.collect::<Vec<_>>().join(" ")
+}
+
+/// `pays 100.00 - 30.00 = 70.00 due`: gross, recovered, amount and reason of each release.
+fn pays(ledger: &Ledger, expected: &[&str]) -> Result<(), String> {
+    let releases = ledger.step.iter().filter_map(|entry| match &entry.event {
+        Event::ReleaseIssued(it) => {
+            let reason = format!("{:?}", it.reason).to_lowercase();
+            let (gross, recovered, amount) = (it.gross, it.recovered, it.amount);
+            Some(format!("{gross} - {recovered} = {amount} {reason}"))
+        }
+        _ => None,
+    });
+    let actual = releases.collect::<Vec<_>>().join(" ");
+    holds_true(actual == expected.join(" "), &actual)
 }
 
 /// `sources hold 30.00 receivable 5.00` of the line's last `refund.applied`.

@@ -1,14 +1,14 @@
 //! One sample of every event that holdback writes, for the examples in `schemas/examples/output`.
 
 use holdback::rules::entry::{
-    AgreementAccepted, Entry, Event, HoldBlocked, HoldConsumed, HoldCreated, HoldLimitReached,
-    HoldRescheduled, HoldRestored, HoldReversed, HoldUnblocked, OrderAccepted, PayoutSettled,
-    ReceivableOpened, ReceivableRecovered, RefundApplied, ReleaseIssued, ReleaseReason,
-    RescheduleReason, SettlementClosed, SettlementSkipped, Source, SourceKind,
+    AgreementAccepted, CreditOpened, Entry, Event, HoldBlocked, HoldConsumed, HoldCreated,
+    HoldLimitReached, HoldRescheduled, HoldRestored, HoldReversed, HoldUnblocked, OrderAccepted,
+    PayoutSettled, ReceivableOpened, ReceivableRecovered, RefundApplied, ReleaseIssued,
+    ReleaseReason, RescheduleReason, SettlementClosed, SettlementSkipped, Source, SourceKind,
 };
 use holdback::rules::ids::{
-    AgreementId, DisputeId, HoldId, MerchantId, OrderId, ReceivableId, RefundId, ReleaseId,
-    SettlementId, TermName,
+    AgreementId, CreditId, DisputeId, HoldId, MerchantId, OrderId, ReceivableId, RefundId,
+    ReleaseId, SettlementId, TermName,
 };
 use holdback::rules::money::{Amount, Currency};
 use holdback::rules::time::Instant;
@@ -221,6 +221,12 @@ fn orders() -> Vec<Event> {
             receivable_id: receivable(),
             amount: yuan("9.90"),
             left: yuan("0"),
+            by: "cancellation",
+            release_id: None,
+        }),
+        Event::CreditOpened(CreditOpened {
+            credit_id: CreditId::of(&merchant(), "order.cancelled:O-1001"),
+            amount: yuan("9.90"),
             by: "cancellation",
         }),
     ]

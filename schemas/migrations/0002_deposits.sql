@@ -1,0 +1,20 @@
+-- Debts that releases recover, and credits: what a merchant is owed apart from any hold.
+
+-- A release asks for the open receivables of its merchant and currency, oldest first.
+CREATE INDEX receivables_open ON receivables (merchant_id, currency, opened_at, receivable_id)
+    WHERE left_now > 0;
+
+-- Credits that wait for the clock; a released one is in the journal only. Until then their sum
+-- stands in the account held.
+CREATE TABLE credits (
+    merchant_id text NOT NULL,
+    credit_id uuid NOT NULL,
+    order_id text,
+    currency text NOT NULL,
+    amount numeric NOT NULL,
+    opened_at timestamptz NOT NULL,
+    traceparent text,
+    CONSTRAINT credits_pkey PRIMARY KEY (merchant_id, credit_id),
+    CONSTRAINT credits_above_zero CHECK (amount > 0 AND amount <> 'NaN')
+);
+CREATE INDEX credits_by_instant ON credits (opened_at);

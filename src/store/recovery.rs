@@ -1,0 +1,207 @@
+//! Open receivables under release, and credits that wait for it.
+//!
+//! Whoever changes a receivable that is open, or releases money that could pay one, holds the
+//! merchant's row first: so each debt is recovered once, and a release that stands in the journal
+//! after a debt has seen it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::cases::Case;
+use super::types::{amount, column, currency, merchant_id, order_id};
+use super::{StoreError, Tx, failed};
+use crate::rules::ids::{CreditId, MerchantId, ReceivableId};
+use crate::rules::money::{Amount, Currency};
+use crate::rules::recovery::{Credit, Debt};
+use crate::rules::time::Instant;
+
+/// Whose money, and in which currency.
+pub type Purse = (MerchantId, Currency);
+
+impl Tx {
+    /// Locks the rows of these merchants, as far as they have one.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn lock_merchants(
+        &mut self,
+        merchants: &BTreeSet<MerchantId>,
+    ) -> Result<(), StoreError> {
+        let merchants: Vec<&MerchantId> = merchants.iter().collect();
+        sqlx::query!(
+            r#"SELECT merchant_id FROM merchants WHERE merchant_id = ANY($1)
+               ORDER BY merchant_id COLLATE "C" FOR UPDATE"#,
+            &column(&merchants, |merchant| merchant.as_str().to_owned())[..],
+        )
+        .fetch_all(&mut *self.inner)
+        .await
+        .map_err(failed("lock merchants"))?;
+        Ok(())
+    }
+
+    /// The open receivables of these purses, oldest first, locked: as many as a sum can pay, which
+    /// is given for each. Their merchants must be locked before.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn open_debts(
+        &mut self,
+        sums: &BTreeMap<Purse, Amount>,
+    ) -> Result<HashMap<Purse, Vec<Debt>>, StoreError> {
+        let sums: Vec<(&Purse, &Amount)> = sums.iter().collect();
+        let rows = sqlx::query!(
+            r#"SELECT r.merchant_id, r.currency, r.receivable_id, r.order_id, r.left_now
+               FROM unnest($1::text[], $2::text[], $3::numeric[])
+                   AS k (merchant_id, currency, gross)
+               CROSS JOIN LATERAL (
+                   SELECT o.receivable_id,
+                          sum(o.left_now) OVER (ORDER BY o.opened_at, o.receivable_id)
+                              - o.left_now AS older
+                   FROM receivables o
+                   WHERE o.merchant_id = k.merchant_id AND o.currency = k.currency
+                     AND o.left_now > 0) open
+               JOIN receivables r
+                 ON r.merchant_id = k.merchant_id AND r.receivable_id = open.receivable_id
+               WHERE open.older < k.gross
+               ORDER BY r.merchant_id COLLATE "C", r.currency, r.opened_at, r.receivable_id
+               FOR UPDATE OF r"#,
+            column(&sums, |(purse, _)| purse.0.as_str().to_owned()) as _,
+            column(&sums, |(purse, _)| purse.1.code().to_owned()) as _,
+            column(&sums, |(_, gross)| gross.decimal()) as _,
+        )
+        .fetch_all(&mut *self.inner)
+        .await
+        .map_err(failed("lock open receivables"))?;
+        let mut debts: HashMap<Purse, Vec<Debt>> = HashMap::new();
+        for row in rows {
+            let currency = currency(&row.currency)?;
+            let purse = (merchant_id(&row.merchant_id)?, currency);
+            debts.entry(purse).or_default().push(Debt {
+                id: ReceivableId(row.receivable_id),
+                order: row.order_id.as_deref().map(order_id).transpose()?,
+                left: amount(row.left_now, currency)?,
+            });
+        }
+        Ok(debts)
+    }
+
+    /// Writes back what is left of debts that were loaded and locked before.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn save_debts(&mut self, debts: &[(&MerchantId, &Debt)]) -> Result<(), StoreError> {
+        if debts.is_empty() {
+            return Ok(());
+        }
+        sqlx::query!(
+            "UPDATE receivables r SET left_now = u.left_now
+             FROM unnest($1::text[], $2::uuid[], $3::numeric[])
+                 AS u (merchant_id, receivable_id, left_now)
+             WHERE r.merchant_id = u.merchant_id AND r.receivable_id = u.receivable_id",
+            column(debts, |(merchant, _)| merchant.as_str().to_owned()) as _,
+            column(debts, |(_, debt)| debt.id.0) as _,
+            column(debts, |(_, debt)| debt.left.decimal()) as _,
+        )
+        .execute(&mut *self.inner)
+        .await
+        .map_err(failed("write recovered receivables"))?;
+        Ok(())
+    }
+
+    /// Writes the credits that the changed orders opened.
+    pub(super) async fn save_credits(&mut self, changed: &[&Case]) -> Result<(), StoreError> {
+        let orders = changed.iter().map(|case| &case.order);
+        let rows: Vec<(&MerchantId, &Credit)> = orders
+            .flat_map(|order| order.credits.iter().map(|it| (&order.merchant, it)))
+            .collect();
+        if rows.is_empty() {
+            return Ok(());
+        }
+        sqlx::query!(
+            "INSERT INTO credits (merchant_id, credit_id, order_id, currency, amount, traceparent,
+                 opened_at)
+             SELECT *, $7 FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[],
+                 $5::numeric[], $6::text[])",
+            column(&rows, |(merchant, _)| merchant.as_str().to_owned()) as _,
+            column(&rows, |(_, it)| it.id.0) as _,
+            column(&rows, |(_, it)| it
+                .order
+                .as_ref()
+                .map(|id| id.as_str().to_owned())) as _,
+            column(&rows, |(_, it)| it.currency.code().to_owned()) as _,
+            column(&rows, |(_, it)| it.amount.decimal()) as _,
+            column(&rows, |(_, it)| it.traceparent.clone()) as _,
+            self.now as _,
+        )
+        .execute(&mut *self.inner)
+        .await
+        .map_err(failed("write credits"))?;
+        Ok(())
+    }
+
+    /// Takes up to `limit` credits opened by `horizon`, whose orders no person, review or bad
+    /// message keeps back.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn claim_credits(
+        &mut self,
+        horizon: Instant,
+        limit: i64,
+    ) -> Result<Vec<(MerchantId, Credit)>, StoreError> {
+        let found = sqlx::query!(
+            "SELECT c.merchant_id, c.credit_id, c.order_id FROM credits c
+             WHERE c.opened_at <= $1
+               AND NOT EXISTS (SELECT FROM blocks b WHERE b.merchant_id = c.merchant_id
+                   AND b.order_id = c.order_id AND b.cleared_at IS NULL)
+             ORDER BY c.opened_at LIMIT $2 FOR UPDATE OF c SKIP LOCKED",
+            horizon as _,
+            limit,
+        )
+        .fetch_all(&mut *self.inner)
+        .await
+        .map_err(failed("claim credits"))?;
+        if found.is_empty() {
+            return Ok(Vec::new());
+        }
+        // A block that another transaction puts there now is seen once the order is ours.
+        let orders = column(&found, |row| row.order_id.clone());
+        sqlx::query!(
+            r#"SELECT o.order_id FROM orders o
+               JOIN unnest($1::text[], $2::text[]) AS k (merchant_id, order_id)
+                 ON o.merchant_id = k.merchant_id AND o.order_id = k.order_id
+               ORDER BY o.merchant_id COLLATE "C", o.order_id COLLATE "C" FOR SHARE OF o"#,
+            column(&found, |row| row.merchant_id.clone()) as _,
+            orders as _,
+        )
+        .fetch_all(&mut *self.inner)
+        .await
+        .map_err(failed("lock the orders of credits"))?;
+        let rows = sqlx::query!(
+            "DELETE FROM credits c
+             USING unnest($1::text[], $2::uuid[]) AS k (merchant_id, credit_id)
+             WHERE c.merchant_id = k.merchant_id AND c.credit_id = k.credit_id
+               AND NOT EXISTS (SELECT FROM blocks b WHERE b.merchant_id = c.merchant_id
+                   AND b.order_id = c.order_id AND b.cleared_at IS NULL)
+             RETURNING c.merchant_id, c.credit_id, c.order_id, c.currency, c.amount,
+                 c.traceparent",
+            column(&found, |row| row.merchant_id.clone()) as _,
+            column(&found, |row| row.credit_id) as _,
+        )
+        .fetch_all(&mut *self.inner)
+        .await
+        .map_err(failed("take credits"))?;
+        rows.into_iter()
+            .map(|row| {
+                let currency = currency(&row.currency)?;
+                let credit = Credit {
+                    id: CreditId(row.credit_id),
+                    order: row.order_id.as_deref().map(order_id).transpose()?,
+                    currency,
+                    amount: amount(row.amount, currency)?,
+                    traceparent: row.traceparent,
+                };
+                Ok((merchant_id(&row.merchant_id)?, credit))
+            })
+            .collect()
+    }
+}
