@@ -18,3 +18,25 @@ CREATE TABLE credits (
     CONSTRAINT credits_above_zero CHECK (amount > 0 AND amount <> 'NaN')
 );
 CREATE INDEX credits_by_instant ON credits (opened_at);
+
+-- What each merchant has placed with the platform. Changed under the merchant's row.
+CREATE TABLE deposits (
+    merchant_id text NOT NULL,
+    currency text NOT NULL,
+    balance numeric NOT NULL,
+    CONSTRAINT deposits_pkey PRIMARY KEY (merchant_id, currency),
+    CONSTRAINT deposits_never_negative CHECK (balance >= 0 AND balance <> 'NaN')
+) WITH (fillfactor = 80);
+
+-- Payments into deposits and out of them, by their key.
+CREATE TABLE deposit_transactions (
+    merchant_id text NOT NULL,
+    withdrawn boolean NOT NULL,
+    transaction_id text NOT NULL,
+    amount numeric NOT NULL,
+    currency text NOT NULL,
+    happened_at timestamptz NOT NULL,
+    content bytea NOT NULL,
+    CONSTRAINT deposit_transactions_pkey PRIMARY KEY (merchant_id, withdrawn, transaction_id),
+    CONSTRAINT deposit_transactions_above_zero CHECK (amount > 0 AND amount <> 'NaN')
+);

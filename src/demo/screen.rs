@@ -293,6 +293,7 @@ fn color(kind: Kind) -> Color {
             | E::HoldRescheduled
             | E::HoldRestored
             | E::CreditOpened
+            | E::DepositChanged
             | E::AgreementAccepted => Color::Cyan,
         },
     }

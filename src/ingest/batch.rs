@@ -10,6 +10,7 @@ use crate::message::incoming::{self, Parsed};
 use crate::message::{Reason, Record, Rejection};
 use crate::rules::agreement::Agreement;
 use crate::rules::calendar::Calendar;
+use crate::rules::deposit::DepositFact;
 use crate::rules::fact::{ContentHash, Fact, OrderFact, PayoutResult};
 use crate::rules::ids::MerchantId;
 use crate::store::agreements::Catalogue;
@@ -25,6 +26,7 @@ pub struct Batch {
     orders: Vec<(usize, OrderFact)>,
     pub(super) agreements: Vec<(usize, Agreement, ContentHash)>,
     pub(super) calendars: Vec<(usize, Calendar, ContentHash)>,
+    deposits: Vec<(usize, DepositFact)>,
     payouts: Vec<(usize, PayoutResult)>,
     rejected: Vec<(usize, Rejection)>,
     tombstones: usize,
@@ -49,6 +51,7 @@ impl Batch {
                         Fact::Calendar(calendar) => {
                             batch.calendars.push((place, *calendar, accepted.content));
                         }
+                        Fact::Deposit(fact) => batch.deposits.push((place, fact)),
                         Fact::Payout(result) => batch.payouts.push((place, result)),
                     }
                 }
@@ -185,6 +188,7 @@ impl Batch {
         }
         work.fold_orders(tx, catalogue, &self.orders).await?;
         work.settle_payouts(tx, &self.payouts).await?;
+        work.settle_deposits(tx, &self.deposits).await?;
         tx.refuse(&work.letters).await?;
         if !work.lines.is_empty() {
             let numbers = tx.number_lines(&work.lines).await?;

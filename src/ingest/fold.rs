@@ -307,7 +307,7 @@ fn reparse(record: &Record, rules: &Rules) -> Option<OrderFact> {
     match incoming::parse(&timeless, rules.default_type(&record.topic), &limits).ok()? {
         Parsed::Fact(accepted) => match accepted.fact {
             Fact::Order(fact) => Some(fact),
-            Fact::Agreement(_) | Fact::Calendar(_) | Fact::Payout(_) => None,
+            Fact::Agreement(_) | Fact::Calendar(_) | Fact::Deposit(_) | Fact::Payout(_) => None,
         },
         Parsed::Tombstone => None,
     }

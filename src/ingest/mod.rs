@@ -10,6 +10,7 @@ mod answers;
 mod assignment;
 mod batch;
 mod catalogue;
+mod deposits;
 mod fold;
 pub mod followup;
 pub mod freshness;

@@ -1,5 +1,5 @@
 //! `agreement.published`: every default of the contract's section 4 filled in, what this version
-//! can't keep (reviews, deposits) refused rather than ignored.
+//! can't keep (reviews) refused rather than ignored.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -12,8 +12,8 @@ use super::fields::{self, Fields, has_shape};
 use super::order::{VERSION_MAX, instant};
 use super::rejection::{Fault, Reason};
 use crate::rules::agreement::{
-    Agreement, Anchor, AtLimit, Basis, Confirmation, Count, Cycle, DayKind, Excess, Free,
-    RefundFees, RefundSource, RefundTerms, Roll, SettlementTerms, Term,
+    Agreement, Anchor, AtLimit, Basis, Confirmation, Count, Cycle, DayKind, DepositTerms, Excess,
+    Free, RefundFees, RefundSource, RefundTerms, Roll, SettlementTerms, Term,
 };
 use crate::rules::ids::{AgreementId, CalendarId, MerchantId, TermName};
 
@@ -42,6 +42,7 @@ pub(super) fn agreement(fields: &Fields<'_>) -> Result<Agreement, Fault> {
         confirmation: confirmation(fields)?,
         settlement: settlement_terms(&settlement)?,
         refund: refund(fields)?,
+        deposit: deposit(fields)?,
     };
     not_yet_supported(fields)?;
     let faults = agreement.check();
@@ -198,6 +199,14 @@ fn cut_off(fields: &Fields<'_>) -> Result<Time, Fault> {
     })
 }
 
+fn deposit(fields: &Fields<'_>) -> Result<DepositTerms, Fault> {
+    let fields = fields.object("deposit")?.unwrap_or_default();
+    Ok(DepositTerms {
+        required: fields.plain("required")?.unwrap_or_default(),
+        top_up_bps: fields.whole("top_up_bps", BPS)?.unwrap_or_default(),
+    })
+}
+
 fn refund(fields: &Fields<'_>) -> Result<RefundTerms, Fault> {
     let fields = fields.object("refund")?.unwrap_or_default();
     Ok(RefundTerms {
@@ -208,7 +217,7 @@ fn refund(fields: &Fields<'_>) -> Result<RefundTerms, Fault> {
     })
 }
 
-/// Reviews and deposits come with a later version: an agreement that relies on them is refused,
+/// Reviews come with a later version: an agreement that relies on them is refused,
 /// for releasing without the agreed review would be worse than not accepting it.
 fn not_yet_supported(fields: &Fields<'_>) -> Result<(), Fault> {
     let mut asked = Vec::new();
@@ -223,19 +232,11 @@ fn not_yet_supported(fields: &Fields<'_>) -> Result<(), Fault> {
         let decide = review.whole("decide_within_hours", HOURS)?.unwrap_or(72) != 72;
         asked.extend(decide.then_some("/review/decide_within_hours"));
     }
-    if let Some(deposit) = fields.object("deposit")? {
-        let required = deposit
-            .plain("required")?
-            .is_some_and(|amount| !amount.is_zero());
-        asked.extend(required.then_some("/deposit/required"));
-        let top_up = deposit.whole("top_up_bps", BPS)?.unwrap_or(0) != 0;
-        asked.extend(top_up.then_some("/deposit/top_up_bps"));
-    }
     if asked.is_empty() {
         return Ok(());
     }
     let what = format!(
-        "{}: reviews and deposits are not supported by this version; leave the defaults",
+        "{}: reviews are not supported by this version; leave the defaults",
         asked.join(", ")
     );
     Err(Fault::new(Reason::Value, what))

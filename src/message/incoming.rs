@@ -8,7 +8,9 @@ use jiff::SignedDuration;
 use super::fields::Fields;
 use super::hints::Hints;
 use super::rejection::{Fault, Reason, Rejection};
-use super::{Record, UNREADABLE_HEADER, agreement, calendar, content, envelope, order, payout};
+use super::{
+    Record, UNREADABLE_HEADER, agreement, calendar, content, deposit, envelope, order, payout,
+};
 use crate::rules::fact::{ContentHash, Fact, FactKind, OrderEvent};
 use crate::rules::time::Instant;
 
@@ -70,13 +72,15 @@ pub enum InputType {
     DisputeClosed,
     AgreementPublished,
     CalendarPublished,
+    DepositCredited,
+    DepositWithdrawn,
     PayoutPaid,
     PayoutFailed,
 }
 
 impl InputType {
     /// Every type.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::OrderCompleted,
         Self::OrderConfirmed,
         Self::OrderDelivered,
@@ -87,6 +91,8 @@ impl InputType {
         Self::DisputeClosed,
         Self::AgreementPublished,
         Self::CalendarPublished,
+        Self::DepositCredited,
+        Self::DepositWithdrawn,
         Self::PayoutPaid,
         Self::PayoutFailed,
     ];
@@ -105,6 +111,8 @@ impl InputType {
             Self::DisputeClosed => "dispute.closed.v1",
             Self::AgreementPublished => "agreement.published.v1",
             Self::CalendarPublished => "calendar.published.v1",
+            Self::DepositCredited => "deposit.credited.v1",
+            Self::DepositWithdrawn => "deposit.withdrawn.v1",
             Self::PayoutPaid => "payout.paid.v1",
             Self::PayoutFailed => "payout.failed.v1",
         }
@@ -189,6 +197,12 @@ fn fact(
             let calendar = calendar::calendar(fields)?;
             let content = content::of_calendar(&calendar);
             return Ok(accepted(Fact::Calendar(Box::new(calendar)), content, None));
+        }
+        InputType::DepositCredited | InputType::DepositWithdrawn => {
+            let withdrawn = input == InputType::DepositWithdrawn;
+            let fact = deposit::fact(fields, withdrawn, traceparent)?;
+            let (content, at) = (fact.content, fact.at);
+            return Ok(accepted(Fact::Deposit(fact), content, Some(at)));
         }
         InputType::PayoutPaid | InputType::PayoutFailed => {
             let paid = input == InputType::PayoutPaid;

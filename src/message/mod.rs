@@ -8,6 +8,7 @@ mod agreement;
 mod calendar;
 pub mod content;
 pub mod dead_letter;
+mod deposit;
 mod envelope;
 mod fields;
 mod hints;

@@ -96,6 +96,7 @@ event_types! {
     AgreementAccepted = 16 Events "holdback.agreement.accepted.v1",
     HoldRestored = 17 Events "holdback.hold.restored.v1",
     CreditOpened = 30 Events "holdback.credit.opened.v1",
+    DepositChanged = 31 Events "holdback.deposit.changed.v1",
 }
 
 /// An event's own fields as one JSON object, without the envelope's: what the journal keeps.

@@ -166,6 +166,7 @@ pub(super) async fn book(
                 releases: 0,
                 gross: zero,
                 recovered: zero,
+                to_deposit: zero,
                 first_sequence: sequence,
                 last_sequence: sequence,
             });
@@ -176,6 +177,7 @@ pub(super) async fn book(
             };
             addition.gross = plus(addition.gross, release.gross)?;
             addition.recovered = plus(addition.recovered, release.recovered)?;
+            addition.to_deposit = plus(addition.to_deposit, release.to_deposit)?;
             addition.last_sequence = sequence;
         }
     }

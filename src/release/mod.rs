@@ -24,12 +24,11 @@ use crate::store::agreements::Catalogue;
 use crate::store::due::{DueHold, Hint};
 use crate::store::journal::Lines;
 use crate::store::positions::Gate;
-use crate::store::recovery::Purse;
+use crate::store::recovery::PurseKey;
 use crate::store::{Store, StoreError, Tx};
 use crate::telemetry;
 
 use booking::{book, close, settled_at, settlement_of};
-use recovery::Owed;
 
 /// How long the loop rests when nothing is due.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -180,7 +179,7 @@ impl Release {
             let portions = judgement.iter().flat_map(|it| &it.portions);
             portions.map(|portion| (purse(due), portion.amount))
         });
-        let mut owed = Owed::lock(tx, sums.collect()).await?;
+        let mut purses = recovery::lock(tx, sums.collect()).await?;
         let skipped = self.under_minimum(tx, &holds, &judged, clock.now).await?;
         for (key, entry) in &skipped {
             lines.add(&key.0, entry.clone(), None);
@@ -209,8 +208,8 @@ impl Release {
                     id: SettlementId::of(&merchant, currency, day),
                     part: 0,
                 });
-                let debts = owed.of(&purse(due));
-                let entries = release::issue(&mut due.claim, portion, part, debts, clock.now);
+                let purse = purses.of(&purse(due));
+                let entries = release::issue(&mut due.claim, portion, part, purse, clock.now);
                 lines.add(&merchant, entries, None);
                 releases += 1;
             }
@@ -227,7 +226,7 @@ impl Release {
             }
         }
         tx.save_due(&holds).await?;
-        owed.save(tx).await?;
+        tx.save_purses(&purses).await?;
         tx.hint(&hints).await?;
         book(tx, &mut lines, &settled_at(&holds)).await?;
         Ok(releases)
@@ -247,7 +246,7 @@ impl Release {
     }
 }
 
-fn purse(due: &DueHold) -> Purse {
+fn purse(due: &DueHold) -> PurseKey {
     (due.claim.merchant.clone(), due.claim.currency)
 }
 

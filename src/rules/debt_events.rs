@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use super::ids::{CreditId, DisputeId, ReceivableId, RefundId, ReleaseId};
+use super::ids::{CreditId, DisputeId, ReceivableId, RefundId, ReleaseId, TransactionId};
 use super::money::Amount;
 
 /// The merchant owes.
@@ -13,6 +13,8 @@ pub struct ReceivableOpened {
     pub amount: Amount,
     pub refund_id: Option<RefundId>,
     pub dispute_id: Option<DisputeId>,
+    /// The withdrawal that took more than the deposit.
+    pub transaction_id: Option<TransactionId>,
 }
 
 /// The merchant owes less.
@@ -21,7 +23,7 @@ pub struct ReceivableRecovered {
     pub receivable_id: ReceivableId,
     pub amount: Amount,
     pub left: Amount,
-    /// `release`; `cancellation`; or `dispute` when a lost chargeback turned out smaller.
+    /// `release`; `deposit`; `cancellation`; or `dispute` when a lost chargeback turned out smaller.
     pub by: &'static str,
     /// The release that paid it, if one did.
     pub release_id: Option<ReleaseId>,
@@ -35,4 +37,45 @@ pub struct CreditOpened {
     pub amount: Amount,
     /// `cancellation`, or `dispute` when a lost chargeback turned out smaller.
     pub by: &'static str,
+}
+
+/// The merchant's deposit in the event's currency is another sum now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DepositChanged {
+    /// What came or went.
+    pub amount: Amount,
+    pub direction: Direction,
+    /// What the deposit is now.
+    pub deposit: Amount,
+    /// `credited`, `withdrawn`, `top_up`, `recovery` (it paid receivables).
+    pub by: &'static str,
+    pub transaction_id: Option<TransactionId>,
+    pub release_id: Option<ReleaseId>,
+}
+
+/// Whether money came or went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    Credit,
+    Debit,
+}
+
+impl DepositChanged {
+    /// Without the ids of what changed it.
+    pub(super) fn new(
+        amount: Amount,
+        direction: Direction,
+        deposit: Amount,
+        by: &'static str,
+    ) -> Self {
+        Self {
+            amount,
+            direction,
+            deposit,
+            by,
+            transaction_id: None,
+            release_id: None,
+        }
+    }
 }

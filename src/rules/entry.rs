@@ -4,7 +4,8 @@
 //! `previous`) is added when the journal is written.
 //!
 //! An event's id is made of its type, its subject and its cause. The subject is what the event is
-//! about: the hold for `hold.*`, the receivable for `receivable.*`, the credit for `credit.opened`, the release for
+//! about: the hold for `hold.*`, the receivable for `receivable.*`, the credit for `credit.opened`, the currency for
+//! `deposit.changed`, the release for
 //! `release.issued` and `payout.settled`, the settlement for `settlement.*`, the refund or dispute
 //! for `refund.applied`, the order for `order.accepted`, the agreement for `agreement.accepted`.
 //! The cause is the business key of the fact (`refund:R-1`), of the attempt for a release, of the
@@ -21,7 +22,9 @@ use super::ids::{
 use super::money::{Amount, Currency};
 use super::time::Instant;
 
-pub use super::debt_events::{CreditOpened, ReceivableOpened, ReceivableRecovered};
+pub use super::debt_events::{
+    CreditOpened, DepositChanged, Direction, ReceivableOpened, ReceivableRecovered,
+};
 
 /// One line of the journal of one merchant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +63,10 @@ impl Entry {
             Event::ReceivableOpened(it) => it.receivable_id.to_string(),
             Event::ReceivableRecovered(it) => it.receivable_id.to_string(),
             Event::CreditOpened(it) => it.credit_id.to_string(),
+            Event::DepositChanged(_) => {
+                let code = self.currency.map(|currency| currency.code().to_owned());
+                code.unwrap_or_default()
+            }
             Event::ReleaseIssued(it) => it.release_id.to_string(),
             Event::SettlementClosed(it) => it.settlement_id.to_string(),
             Event::SettlementSkipped(it) => it.settlement_id.to_string(),
@@ -73,7 +80,10 @@ impl Entry {
     pub fn event_id(&self, merchant: &MerchantId) -> EventId {
         let subject = self.subject();
         let subject = match &self.event {
-            Event::OrderAccepted(_) | Event::RefundApplied(_) | Event::AgreementAccepted(_) => {
+            Event::OrderAccepted(_)
+            | Event::RefundApplied(_)
+            | Event::DepositChanged(_)
+            | Event::AgreementAccepted(_) => {
                 format!("{merchant}\u{1f}{subject}")
             }
             _ => subject,
@@ -140,6 +150,7 @@ pub enum Event {
     ReceivableOpened(ReceivableOpened),
     ReceivableRecovered(ReceivableRecovered),
     CreditOpened(CreditOpened),
+    DepositChanged(DepositChanged),
     ReleaseIssued(ReleaseIssued),
     SettlementClosed(SettlementClosed),
     SettlementSkipped(SettlementSkipped),
@@ -165,6 +176,7 @@ impl Event {
             Self::ReceivableOpened(_) => "holdback.receivable.opened.v1",
             Self::ReceivableRecovered(_) => "holdback.receivable.recovered.v1",
             Self::CreditOpened(_) => "holdback.credit.opened.v1",
+            Self::DepositChanged(_) => "holdback.deposit.changed.v1",
             Self::ReleaseIssued(_) => "holdback.release.issued.v1",
             Self::SettlementClosed(_) => "holdback.settlement.closed.v1",
             Self::SettlementSkipped(_) => "holdback.settlement.skipped.v1",

@@ -97,6 +97,8 @@ text_ids! {
     CalendarId,
     /// The name of a term, unique in its agreement.
     TermName,
+    /// A payment into a deposit, or out of it.
+    TransactionId,
 }
 
 macro_rules! uuid_ids {

@@ -9,6 +9,7 @@ pub mod agreement;
 pub mod calendar;
 mod debt_events;
 pub mod decide;
+pub mod deposit;
 pub mod entry;
 pub mod explain;
 mod explain_text;

@@ -3,8 +3,10 @@
 //!
 //! Guarantees that a release pays no more than it has, and no debt more than is open.
 
+use super::agreement::DepositTerms;
 use super::entry::{
-    Account, Entry, Event, ReceivableRecovered, ReleaseIssued, ReleaseReason, Transfer,
+    Account, DepositChanged, Direction, Entry, Event, ReceivableRecovered, ReleaseIssued,
+    ReleaseReason, Transfer,
 };
 use super::ids::{CreditId, OrderId, ReceivableId, ReleaseId};
 use super::money::{Amount, Currency, less};
@@ -31,35 +33,47 @@ pub struct Credit {
 
 /// One debt paid, in whole or in part.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Recovery {
+pub(super) struct Recovery {
     receivable: ReceivableId,
     order: Option<OrderId>,
-    amount: Amount,
+    pub(super) amount: Amount,
     left: Amount,
 }
 
-/// What a release takes out of its gross before the merchant gets the rest.
+/// A merchant's money in one currency, as far as it lies in no hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Cuts {
-    pub(super) recovered: Amount,
-    /// Gross less what was recovered.
-    pub(super) amount: Amount,
-    recoveries: Vec<Recovery>,
+pub struct Purse {
+    pub currency: Currency,
+    pub deposit: Amount,
+    /// Open receivables, oldest first, as many as somebody may pay.
+    pub debts: Vec<Debt>,
+    /// What let the deposit grow last, unless its debts were paid since.
+    pub grown_by: Option<String>,
 }
 
-impl Cuts {
-    /// Pays the debts of the release's merchant and currency out of `gross`, in the order in which
-    /// they are given.
-    pub(super) fn of(gross: Amount, debts: &mut [Debt]) -> Self {
-        let mut amount = gross;
+impl Purse {
+    /// Without deposit or debts.
+    #[must_use]
+    pub fn empty(currency: Currency) -> Self {
+        Self {
+            currency,
+            deposit: Amount::zero(currency),
+            debts: Vec::new(),
+            grown_by: None,
+        }
+    }
+
+    /// Pays the debts out of at most `amount`; answers what was paid, oldest first.
+    pub(super) fn pay(&mut self, amount: Amount) -> Vec<Recovery> {
+        let mut rest = amount;
         let mut recoveries = Vec::new();
-        for debt in debts {
-            let paid = amount.min(debt.left);
+        for debt in &mut self.debts {
+            let paid = rest.min(debt.left);
             if paid.is_zero() {
                 continue;
             }
             debt.left = less(debt.left, paid);
-            amount = less(amount, paid);
+            rest = less(rest, paid);
             recoveries.push(Recovery {
                 receivable: debt.id,
                 order: debt.order.clone(),
@@ -67,55 +81,143 @@ impl Cuts {
                 left: debt.left,
             });
         }
-        Self {
-            recovered: less(gross, amount),
-            amount,
+        recoveries
+    }
+
+    /// Pays debts and tops the deposit up out of a release's gross.
+    pub(super) fn cut(&mut self, gross: Amount, terms: Option<&DepositTerms>) -> Cuts {
+        let recoveries = self.pay(gross);
+        let rest = recoveries
+            .iter()
+            .fold(gross, |rest, it| less(rest, it.amount));
+        let wanted = terms.map_or(Amount::zero(self.currency), |terms| {
+            let required = Amount::from_plain(terms.required, self.currency);
+            let share = gross.share_bps(terms.top_up_bps);
+            match (required, share) {
+                (Ok(required), Ok(share)) => share.min(less(required, self.deposit)),
+                // No such sum exists: nothing is taken.
+                _ => Amount::zero(self.currency),
+            }
+        });
+        let to_deposit = wanted.min(rest);
+        // At most `required`, which is a sum.
+        self.deposit = self.deposit.plus(to_deposit).unwrap_or(self.deposit);
+        Cuts {
+            recovered: less(gross, rest),
+            to_deposit,
+            amount: less(rest, to_deposit),
+            deposit: self.deposit,
             recoveries,
         }
     }
+}
 
-    /// Says each debt that was paid: `receivable.recovered`, payable → receivable.
+/// What a release takes out of its gross before the merchant gets the rest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Cuts {
+    pub(super) recovered: Amount,
+    pub(super) to_deposit: Amount,
+    /// Gross less what was recovered and what went to the deposit.
+    pub(super) amount: Amount,
+    deposit: Amount,
+    recoveries: Vec<Recovery>,
+}
+
+impl Cuts {
+    /// Says each debt that was paid (`receivable.recovered`, payable → receivable) and what went to
+    /// the deposit (`deposit.changed`, payable → deposit).
     pub(super) fn entries(
         self,
         release: ReleaseId,
         currency: Currency,
         traceparent: Option<&String>,
-    ) -> impl Iterator<Item = Entry> {
-        self.recoveries.into_iter().map(move |it| Entry {
-            event: Event::ReceivableRecovered(ReceivableRecovered {
-                receivable_id: it.receivable,
-                amount: it.amount,
-                left: it.left,
-                by: "release",
+    ) -> Vec<Entry> {
+        let cause = format!("release:{release}");
+        let to_deposit = self.to_deposit;
+        let mut entries: Vec<Entry> = self
+            .recoveries
+            .into_iter()
+            .map(|it| it.entry("release", Some(release), Account::Payable, currency, &cause))
+            .collect();
+        if !to_deposit.is_zero() {
+            let event = Event::DepositChanged(DepositChanged {
                 release_id: Some(release),
-            }),
-            order: it.order,
-            hold: None,
-            currency: Some(currency),
-            transfer: Some(Transfer {
+                ..DepositChanged::new(to_deposit, Direction::Credit, self.deposit, "top_up")
+            });
+            let moved = Transfer {
                 debit: Account::Payable,
-                credit: Account::Receivable,
-                amount: it.amount,
-            }),
-            cause: format!("release:{release}"),
-            traceparent: traceparent.cloned(),
-        })
+                credit: Account::Deposit,
+                amount: to_deposit,
+            };
+            entries.push(of_purse(event, currency, Some(moved), cause));
+        }
+        for entry in &mut entries {
+            entry.traceparent = traceparent.cloned();
+        }
+        entries
+    }
+}
+
+impl Recovery {
+    /// `receivable.recovered`, out of that account.
+    pub(super) fn entry(
+        self,
+        by: &'static str,
+        release_id: Option<ReleaseId>,
+        debit: Account,
+        currency: Currency,
+        cause: &str,
+    ) -> Entry {
+        let event = Event::ReceivableRecovered(ReceivableRecovered {
+            receivable_id: self.receivable,
+            amount: self.amount,
+            left: self.left,
+            by,
+            release_id,
+        });
+        let moved = Transfer {
+            debit,
+            credit: Account::Receivable,
+            amount: self.amount,
+        };
+        Entry {
+            order: self.order,
+            ..of_purse(event, currency, Some(moved), cause.to_owned())
+        }
+    }
+}
+
+/// An entry about a merchant's money in one currency, of no order.
+pub(super) fn of_purse(
+    event: Event,
+    currency: Currency,
+    transfer: Option<Transfer>,
+    cause: String,
+) -> Entry {
+    Entry {
+        event,
+        order: None,
+        hold: None,
+        currency: Some(currency),
+        transfer,
+        cause,
+        traceparent: None,
     }
 }
 
 /// Releases a credit: `release.issued` of reason `adjustment`, outside of any settlement, and the
 /// debts that it pays.
 #[must_use]
-pub fn issue_credit(credit: &Credit, debts: &mut [Debt], now: Instant) -> Vec<Entry> {
+pub fn issue_credit(credit: &Credit, purse: &mut Purse, now: Instant) -> Vec<Entry> {
     let release_id = ReleaseId::of_credit(credit.id);
-    let cuts = Cuts::of(credit.amount, debts);
+    let cuts = purse.cut(credit.amount, None);
     let attempt = 1;
     let event = Event::ReleaseIssued(ReleaseIssued {
         release_id,
         attempt,
         gross: credit.amount,
         recovered: cuts.recovered,
-        to_deposit: Amount::zero(credit.currency),
+        to_deposit: cuts.to_deposit,
         amount: cuts.amount,
         settlement_id: None,
         settlement_part: None,

@@ -13,7 +13,7 @@ use super::entry::{
 use super::hold::{Dates, Hold};
 use super::ids::{MerchantId, OrderId, ReleaseId, SettlementId};
 use super::money::{Amount, Currency, less};
-use super::recovery::{Cuts, Debt};
+use super::recovery::Purse;
 use super::settlement;
 use super::time::Instant;
 
@@ -236,19 +236,19 @@ fn next_look(hold: &Hold, clock: Clock, by_limit: Option<Instant>) -> Option<Ins
     goes_at.chain(limit_at).min().or(Some(tomorrow))
 }
 
-/// Takes the portion out of the hold and says so: `release.issued`, then what it pays of the debts,
-/// which are those of the hold's merchant and currency, oldest first.
+/// Takes the portion out of the hold and says so: `release.issued`, then what it pays of the debts
+/// and to the deposit of its merchant and currency.
 #[must_use]
 pub fn issue(
     claim: &mut Claim,
     portion: &Portion,
     settlement: Option<SettlementPart>,
-    debts: &mut [Debt],
+    purse: &mut Purse,
     now: Instant,
 ) -> Vec<Entry> {
     portion.take(&mut claim.hold);
     let release_id = ReleaseId::of(claim.hold.id, claim.hold.releases);
-    let cuts = Cuts::of(portion.amount, debts);
+    let cuts = purse.cut(portion.amount, Some(&claim.agreement.deposit));
     let attempt = 1;
     let due = portion
         .dates
@@ -258,7 +258,7 @@ pub fn issue(
         attempt,
         gross: portion.amount,
         recovered: cuts.recovered,
-        to_deposit: Amount::zero(claim.currency),
+        to_deposit: cuts.to_deposit,
         amount: cuts.amount,
         settlement_id: settlement.map(|it| it.id),
         settlement_part: settlement.map(|it| it.part),

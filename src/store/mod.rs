@@ -3,7 +3,7 @@
 //!
 //! A transaction is never cancelled half-way: nobody wraps these futures in a timeout or a select.
 //! Rows are locked in one order everywhere: positions, catalogue, orders, holds, merchants,
-//! receivables, settlements; inside a table by key. New lines need their merchant's row only at the
+//! receivables, deposits, settlements; inside a table by key. New lines need their merchant's row only at the
 //! end; who meets open receivables takes it before them.
 
 pub mod agreements;
@@ -13,6 +13,7 @@ pub mod cases;
 pub mod catchup;
 pub mod dead_letters;
 pub mod deployment;
+pub mod deposits;
 pub mod due;
 mod effect_writes;
 mod effects;

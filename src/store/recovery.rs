@@ -1,7 +1,8 @@
-//! Open receivables under release, and credits that wait for it.
+//! Purses (deposit and open receivables of a merchant in a currency), and credits that wait for their
+//! release.
 //!
-//! Whoever changes a receivable that is open, or releases money that could pay one, holds the
-//! merchant's row first: so each debt is recovered once, and a release that stands in the journal
+//! Whoever changes a deposit or a receivable that is open, or releases money that could pay one,
+//! holds the merchant's row first: so each debt is recovered once, and a release that stands in the journal
 //! after a debt has seen it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -11,47 +12,115 @@ use super::types::{amount, column, currency, merchant_id, order_id};
 use super::{StoreError, Tx, failed};
 use crate::rules::ids::{CreditId, MerchantId, ReceivableId};
 use crate::rules::money::{Amount, Currency};
-use crate::rules::recovery::{Credit, Debt};
+use crate::rules::recovery::{Credit, Debt, Purse};
 use crate::rules::time::Instant;
 
 /// Whose money, and in which currency.
-pub type Purse = (MerchantId, Currency);
+pub type PurseKey = (MerchantId, Currency);
+
+/// Purses under change, locked, with what they were.
+#[derive(Debug, Default)]
+pub struct Purses {
+    rows: BTreeMap<PurseKey, Purse>,
+    deposits: HashMap<PurseKey, Amount>,
+    debts: HashMap<(MerchantId, ReceivableId), Amount>,
+}
+
+impl Purses {
+    /// One of them.
+    pub fn of(&mut self, key: &PurseKey) -> &mut Purse {
+        let purse = self.rows.entry(key.clone());
+        purse.or_insert_with(|| Purse::empty(key.1))
+    }
+
+    /// The deposits that grew and may now pay debts.
+    #[must_use]
+    pub fn grown(&self) -> BTreeMap<PurseKey, Amount> {
+        let grown = self.rows.iter().filter(|(_, it)| it.grown_by.is_some());
+        grown
+            .map(|(key, purse)| (key.clone(), purse.deposit))
+            .collect()
+    }
+}
 
 impl Tx {
-    /// Locks the rows of these merchants, as far as they have one.
+    /// Makes rows for the merchants that have none, so that they can be locked.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn lock_merchants(
-        &mut self,
-        merchants: &BTreeSet<MerchantId>,
-    ) -> Result<(), StoreError> {
-        let merchants: Vec<&MerchantId> = merchants.iter().collect();
+    pub async fn make_merchants(&mut self, keys: &BTreeSet<PurseKey>) -> Result<(), StoreError> {
+        let keys: Vec<&PurseKey> = keys.iter().collect();
+        sqlx::query!(
+            r#"INSERT INTO merchants
+                   (merchant_id, last_sequence, last_release_sequence, last_event_sequence)
+               SELECT m, 0, 0, 0
+               FROM (SELECT DISTINCT unnest($1::text[]) COLLATE "C" AS m ORDER BY m) AS named
+               ON CONFLICT DO NOTHING"#,
+            &column(&keys, |key| key.0.as_str().to_owned())[..],
+        )
+        .execute(&mut *self.inner)
+        .await
+        .map_err(failed("make merchants"))?;
+        Ok(())
+    }
+
+    /// Locks the merchants of these purses, as far as they have rows, and loads their deposits.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn lock_purses(&mut self, keys: &BTreeSet<PurseKey>) -> Result<Purses, StoreError> {
+        let mut purses = Purses::default();
+        if keys.is_empty() {
+            return Ok(purses);
+        }
+        let keys: Vec<&PurseKey> = keys.iter().collect();
+        let merchants = column(&keys, |key| key.0.as_str().to_owned());
         sqlx::query!(
             r#"SELECT merchant_id FROM merchants WHERE merchant_id = ANY($1)
                ORDER BY merchant_id COLLATE "C" FOR UPDATE"#,
-            &column(&merchants, |merchant| merchant.as_str().to_owned())[..],
+            &merchants[..],
         )
         .fetch_all(&mut *self.inner)
         .await
         .map_err(failed("lock merchants"))?;
-        Ok(())
+        let rows = sqlx::query!(
+            "SELECT d.merchant_id, d.currency, d.balance FROM deposits d
+             JOIN unnest($1::text[], $2::text[]) AS k (merchant_id, currency)
+               ON d.merchant_id = k.merchant_id AND d.currency = k.currency",
+            merchants as _,
+            column(&keys, |key| key.1.code().to_owned()) as _,
+        )
+        .fetch_all(&mut *self.inner)
+        .await
+        .map_err(failed("read deposits"))?;
+        for row in rows {
+            let currency = currency(&row.currency)?;
+            let key = (merchant_id(&row.merchant_id)?, currency);
+            let balance = amount(row.balance, currency)?;
+            purses.of(&key).deposit = balance;
+            purses.deposits.insert(key, balance);
+        }
+        Ok(purses)
     }
 
-    /// The open receivables of these purses, oldest first, locked: as many as a sum can pay, which
-    /// is given for each. Their merchants must be locked before.
+    /// Loads the open receivables of these purses, oldest first, locked: as many as a sum can pay,
+    /// which is given for each.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn open_debts(
+    pub async fn load_debts(
         &mut self,
-        sums: &BTreeMap<Purse, Amount>,
-    ) -> Result<HashMap<Purse, Vec<Debt>>, StoreError> {
-        let sums: Vec<(&Purse, &Amount)> = sums.iter().collect();
+        purses: &mut Purses,
+        sums: &BTreeMap<PurseKey, Amount>,
+    ) -> Result<(), StoreError> {
+        if sums.is_empty() {
+            return Ok(());
+        }
+        let sums: Vec<(&PurseKey, &Amount)> = sums.iter().collect();
         let rows = sqlx::query!(
             r#"SELECT r.merchant_id, r.currency, r.receivable_id, r.order_id, r.left_now
                FROM unnest($1::text[], $2::text[], $3::numeric[])
-                   AS k (merchant_id, currency, gross)
+                   AS k (merchant_id, currency, total)
                CROSS JOIN LATERAL (
                    SELECT o.receivable_id,
                           sum(o.left_now) OVER (ORDER BY o.opened_at, o.receivable_id)
@@ -61,49 +130,78 @@ impl Tx {
                      AND o.left_now > 0) open
                JOIN receivables r
                  ON r.merchant_id = k.merchant_id AND r.receivable_id = open.receivable_id
-               WHERE open.older < k.gross
+               WHERE open.older < k.total
                ORDER BY r.merchant_id COLLATE "C", r.currency, r.opened_at, r.receivable_id
                FOR UPDATE OF r"#,
-            column(&sums, |(purse, _)| purse.0.as_str().to_owned()) as _,
-            column(&sums, |(purse, _)| purse.1.code().to_owned()) as _,
-            column(&sums, |(_, gross)| gross.decimal()) as _,
+            column(&sums, |(key, _)| key.0.as_str().to_owned()) as _,
+            column(&sums, |(key, _)| key.1.code().to_owned()) as _,
+            column(&sums, |(_, total)| total.decimal()) as _,
         )
         .fetch_all(&mut *self.inner)
         .await
         .map_err(failed("lock open receivables"))?;
-        let mut debts: HashMap<Purse, Vec<Debt>> = HashMap::new();
         for row in rows {
             let currency = currency(&row.currency)?;
-            let purse = (merchant_id(&row.merchant_id)?, currency);
-            debts.entry(purse).or_default().push(Debt {
+            let merchant = merchant_id(&row.merchant_id)?;
+            let debt = Debt {
                 id: ReceivableId(row.receivable_id),
                 order: row.order_id.as_deref().map(order_id).transpose()?,
                 left: amount(row.left_now, currency)?,
-            });
+            };
+            let known = (merchant.clone(), debt.id);
+            purses.debts.insert(known, debt.left);
+            purses.of(&(merchant, currency)).debts.push(debt);
         }
-        Ok(debts)
+        Ok(())
     }
 
-    /// Writes back what is left of debts that were loaded and locked before.
+    /// Writes back the debts and deposits that changed.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn save_debts(&mut self, debts: &[(&MerchantId, &Debt)]) -> Result<(), StoreError> {
-        if debts.is_empty() {
-            return Ok(());
+    pub async fn save_purses(&mut self, purses: &Purses) -> Result<(), StoreError> {
+        let owned = purses.rows.iter();
+        let debts: Vec<(&MerchantId, &Debt)> = owned
+            .flat_map(|(key, purse)| purse.debts.iter().map(|debt| (&key.0, debt)))
+            .filter(|(merchant, debt)| {
+                purses.debts.get(&((*merchant).clone(), debt.id)) != Some(&debt.left)
+            })
+            .collect();
+        if !debts.is_empty() {
+            sqlx::query!(
+                "UPDATE receivables r SET left_now = u.left_now
+                 FROM unnest($1::text[], $2::uuid[], $3::numeric[])
+                     AS u (merchant_id, receivable_id, left_now)
+                 WHERE r.merchant_id = u.merchant_id AND r.receivable_id = u.receivable_id",
+                column(&debts, |(merchant, _)| merchant.as_str().to_owned()) as _,
+                column(&debts, |(_, debt)| debt.id.0) as _,
+                column(&debts, |(_, debt)| debt.left.decimal()) as _,
+            )
+            .execute(&mut *self.inner)
+            .await
+            .map_err(failed("write recovered receivables"))?;
         }
-        sqlx::query!(
-            "UPDATE receivables r SET left_now = u.left_now
-             FROM unnest($1::text[], $2::uuid[], $3::numeric[])
-                 AS u (merchant_id, receivable_id, left_now)
-             WHERE r.merchant_id = u.merchant_id AND r.receivable_id = u.receivable_id",
-            column(debts, |(merchant, _)| merchant.as_str().to_owned()) as _,
-            column(debts, |(_, debt)| debt.id.0) as _,
-            column(debts, |(_, debt)| debt.left.decimal()) as _,
-        )
-        .execute(&mut *self.inner)
-        .await
-        .map_err(failed("write recovered receivables"))?;
+        let deposits: Vec<(&PurseKey, &Purse)> = purses
+            .rows
+            .iter()
+            .filter(|(key, purse)| {
+                let before = purses.deposits.get(*key).copied();
+                purse.deposit != before.unwrap_or_else(|| Amount::zero(key.1))
+            })
+            .collect();
+        if !deposits.is_empty() {
+            sqlx::query!(
+                "INSERT INTO deposits (merchant_id, currency, balance)
+                 SELECT * FROM unnest($1::text[], $2::text[], $3::numeric[])
+                 ON CONFLICT (merchant_id, currency) DO UPDATE SET balance = excluded.balance",
+                column(&deposits, |(key, _)| key.0.as_str().to_owned()) as _,
+                column(&deposits, |(key, _)| key.1.code().to_owned()) as _,
+                column(&deposits, |(_, purse)| purse.deposit.decimal()) as _,
+            )
+            .execute(&mut *self.inner)
+            .await
+            .map_err(failed("write deposits"))?;
+        }
         Ok(())
     }
 

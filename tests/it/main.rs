@@ -5,6 +5,7 @@ mod arrival;
 mod bad_input;
 mod clients;
 mod debts;
+mod deposits;
 mod gate;
 mod harness;
 mod payouts;

@@ -4,8 +4,8 @@ use serde_json::json;
 
 use crate::harness::Bench;
 use crate::harness::facts::{
-    Fact, agreement, calendar, cancelled, closed, confirmed, delivered, failed, opened, order,
-    paid, refund, updated,
+    Fact, agreement, calendar, cancelled, closed, confirmed, delivered, deposit, failed, opened,
+    order, paid, refund, updated,
 };
 
 impl Bench {
@@ -41,7 +41,7 @@ impl Bench {
 
 /// Kinds of batches: every input type, and what is refused. Those that change the catalogue come
 /// last, since what is remembered of it is read anew after them.
-const KINDS: [&str; 14] = [
+const KINDS: [&str; 16] = [
     "order.completed",
     "order.confirmed",
     "order.delivered",
@@ -51,6 +51,8 @@ const KINDS: [&str; 14] = [
     "dispute.opened",
     "dispute.updated",
     "dispute.closed",
+    "deposit.credited",
+    "deposit.withdrawn",
     "payout.paid",
     "payout.failed",
     "malformed",
@@ -71,6 +73,9 @@ fn make(kind: &str, run: &str, n: usize) -> Fact {
         "dispute.opened" => opened(merchant, id, id, "chargeback", "11-03"),
         "dispute.updated" => updated(merchant, id, id, 1, "11-03"),
         "dispute.closed" => closed(merchant, id, id, "lost", "11-03"),
+        // Of merchants of their own, so that every withdrawal is more than there is.
+        "deposit.credited" => deposit(id, false, id, "1", "11-03"),
+        "deposit.withdrawn" => deposit(id, true, id, "1", "11-03"),
         "payout.paid" => paid(merchant, "release_id", &uuid(run, n), "11-03"),
         "payout.failed" => failed(merchant, "settlement_id", &uuid(run, n), "11-03"),
         "malformed" => sold(run, n).with(json!({ "amount": "1.001" })),

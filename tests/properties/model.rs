@@ -9,8 +9,9 @@ use holdback::rules::decide::{self, Verdict, World};
 use holdback::rules::entry::{Account, Entry};
 use holdback::rules::fact::{DisputeKind, DisputeOutcome, OrderEvent, OrderFact};
 use holdback::rules::ids::{CreditId, MerchantId, OrderId};
+use holdback::rules::money::Amount;
 use holdback::rules::order::Order;
-use holdback::rules::recovery::{self, Credit, Debt};
+use holdback::rules::recovery::{self, Credit, Debt, Purse};
 use holdback::rules::release::{self, Claim, Clock};
 use holdback::rules::time::Instant;
 use rust_decimal::Decimal;
@@ -23,6 +24,8 @@ pub struct Run {
     pub agreements: Vec<Arc<Agreement>>,
     pub order: Order,
     pub journal: Vec<Entry>,
+    /// The merchant's deposit, which releases and deposits change.
+    deposit: Amount,
     /// What releases paid of the order's own debts.
     recovered: i64,
     /// What credits were released.
@@ -36,6 +39,7 @@ impl Run {
             agreements: vec![case.agreement.clone()],
             order: Order::stub(merchant, OrderId::parse("O").unwrap()),
             journal: Vec::new(),
+            deposit: cents(0),
             recovered: 0,
             credited: 0,
         }
@@ -75,10 +79,10 @@ impl Run {
         let Some(agreement) = self.order.agreement.clone() else {
             return 0;
         };
-        let mut debts = self.debts();
+        let mut purse = self.purse();
         for credit in std::mem::take(&mut self.order.credits) {
             self.credited += units(credit.amount);
-            let issued = recovery::issue_credit(&credit, &mut debts, now);
+            let issued = recovery::issue_credit(&credit, &mut purse, now);
             self.journal.extend(issued);
         }
         for hold in &mut self.order.holds {
@@ -101,7 +105,7 @@ impl Run {
                 let earliest = at(i64::from(term.days) * DAY);
                 assert!(earliest <= now, "released within {} days", term.days);
                 went += units(portion.amount);
-                let issued = release::issue(&mut claim, portion, None, &mut debts, now);
+                let issued = release::issue(&mut claim, portion, None, &mut purse, now);
                 self.journal.extend(issued);
             }
             if judgement.limit_alert {
@@ -110,12 +114,12 @@ impl Run {
             assert_eq!(judgement.wake_at.is_none(), claim.hold.left.is_zero());
             *hold = claim.hold;
         }
-        self.take_back(&debts);
+        self.keep(&purse);
         went
     }
 
-    /// The order's open receivables, oldest first.
-    fn debts(&self) -> Vec<Debt> {
+    /// The deposit and the order's open receivables, oldest first.
+    fn purse(&self) -> Purse {
         let mut open: Vec<_> = self.order.receivables.iter().collect();
         open.sort_by_key(|it| (it.opened_at, it.id));
         let open = open.into_iter().map(|it| Debt {
@@ -123,7 +127,11 @@ impl Run {
             order: Some(self.order.id.clone()),
             left: it.left,
         });
-        open.collect()
+        Purse {
+            deposit: self.deposit,
+            debts: open.collect(),
+            ..Purse::empty(cny())
+        }
     }
 
     /// A release of another order's money pays up to so much of this order's debts.
@@ -135,16 +143,17 @@ impl Run {
             amount: cents(amount),
             traceparent: None,
         };
-        let mut debts = self.debts();
-        let issued = recovery::issue_credit(&credit, &mut debts, at(day * DAY));
+        let mut purse = self.purse();
+        let issued = recovery::issue_credit(&credit, &mut purse, at(day * DAY));
         // The release itself is not this order's.
         self.journal.extend(issued.into_iter().skip(1));
-        self.take_back(&debts);
+        self.keep(&purse);
     }
 
-    fn take_back(&mut self, debts: &[Debt]) {
+    fn keep(&mut self, purse: &Purse) {
+        self.deposit = purse.deposit;
         for receivable in &mut self.order.receivables {
-            let paid = debts.iter().find(|debt| debt.id == receivable.id);
+            let paid = purse.debts.iter().find(|debt| debt.id == receivable.id);
             let left = paid.map_or(receivable.left, |debt| debt.left);
             self.recovered += units(receivable.left) - units(left);
             receivable.left = left;

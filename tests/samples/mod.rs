@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use holdback::rules::agreement::{
-    Agreement, Anchor, AtLimit, Basis, Confirmation, Count, Cycle, DayKind, Excess, Free,
-    RefundFees, RefundSource, RefundTerms, Roll, SettlementTerms, Term,
+    Agreement, Anchor, AtLimit, Basis, Confirmation, Count, Cycle, DayKind, DepositTerms, Excess,
+    Free, RefundFees, RefundSource, RefundTerms, Roll, SettlementTerms, Term,
 };
 use holdback::rules::ids::{AgreementId, MerchantId, TermName};
 use holdback::rules::time::Instant;
@@ -46,6 +46,7 @@ pub fn agreement() -> Agreement {
             fees: RefundFees::Kept,
             free: Free::Receivable,
         },
+        deposit: DepositTerms::default(),
     }
 }
 

@@ -14,8 +14,8 @@ use holdback::rules::fact::{
 };
 use holdback::rules::ids::{DisputeId, EventId, MerchantId, OrderId, RefundId};
 use holdback::rules::money::{Amount, Currency};
-use holdback::rules::order::{Block, BlockKind, Order};
-use holdback::rules::recovery::{self, Debt};
+use holdback::rules::order::{Block, BlockKind, Order, Receivable};
+use holdback::rules::recovery::{self, Purse};
 use holdback::rules::release::{self, Claim, Clock, Judgement, SettlementPart};
 use holdback::rules::time::Instant;
 use rust_decimal::Decimal;
@@ -37,6 +37,10 @@ pub struct Ledger {
     pub judged: BTreeMap<(String, String), Judgement>,
     now: Option<Instant>,
     event_ids: HashSet<EventId>,
+    /// The merchant's money apart from orders; scenarios with deposits are in CNY.
+    pub purse: Option<Purse>,
+    /// What withdrawals left owing.
+    pub withdrawals: Vec<Receivable>,
 }
 
 impl Ledger {
@@ -74,6 +78,9 @@ impl Ledger {
                 });
             }
             ["clock", at, rest @ ..] => self.clock(at, rest)?,
+            [at, what @ ("credited" | "withdrawn"), id, amount, currency] => {
+                self.deposit(at, *what == "withdrawn", id, (amount, currency))?;
+            }
             [at, rest @ ..] => self.happens(at, rest)?,
             [] => {}
         }
@@ -190,11 +197,11 @@ impl Ledger {
         }
         self.judged.clear();
         let calendars = self.calendars.clone();
-        let mut debts = debts(&self.orders);
+        let mut purse = self.purse();
         for order in self.orders.values_mut() {
             for credit in order.credits.drain(..) {
                 self.step
-                    .extend(recovery::issue_credit(&credit, &mut debts, now));
+                    .extend(recovery::issue_credit(&credit, &mut purse, now));
             }
         }
         for (name, order) in &mut self.orders {
@@ -217,7 +224,7 @@ impl Ledger {
                         .flatten();
                     let issued = carried.map(|entry| vec![entry]).unwrap_or_else(|| {
                         let part = None::<SettlementPart>;
-                        release::issue(&mut claim, portion, part, &mut debts, now)
+                        release::issue(&mut claim, portion, part, &mut purse, now)
                     });
                     self.step.extend(issued);
                 }
@@ -229,10 +236,7 @@ impl Ledger {
                 *hold = claim.hold;
             }
         }
-        for receivable in self.orders.values_mut().flat_map(|it| &mut it.receivables) {
-            let debt = debts.iter().find(|debt| debt.id == receivable.id);
-            receivable.left = debt.map_or(receivable.left, |debt| debt.left);
-        }
+        self.keep(purse);
         Ok(())
     }
 
@@ -243,6 +247,13 @@ impl Ledger {
             if !self.event_ids.insert(entry.event_id(&merchant)) {
                 return Err(format!("two entries have the id of {entry:?}"));
             }
+        }
+        let deposit = self.purse.as_ref().map(|purse| purse.deposit.decimal());
+        let booked = balance(self.journal.iter(), Account::Deposit);
+        if booked != deposit.unwrap_or_default() {
+            return Err(format!(
+                "the deposit is {deposit:?}, {booked} in the journal"
+            ));
         }
         for (name, order) in &self.orders {
             if let Some(hold) = order.holds.iter().find(|hold| !hold.check()) {
@@ -270,31 +281,19 @@ impl Ledger {
             let of = entry.order.as_ref();
             of.is_some_and(|id| id.as_str() == order)
         });
-        let transfers = entries.filter_map(|entry| entry.transfer);
-        transfers
-            .map(|it| match account {
-                _ if it.credit == account => it.amount.decimal(),
-                _ if it.debit == account => -it.amount.decimal(),
-                _ => Decimal::ZERO,
-            })
-            .sum()
+        balance(entries, account)
     }
 }
 
-/// Every open receivable, oldest first. A scenario has one currency where debts are recovered.
-fn debts(orders: &BTreeMap<String, Order>) -> Vec<Debt> {
-    let all = orders.values().flat_map(|order| {
-        let receivables = order.receivables.iter();
-        receivables.map(|it| (it.opened_at, it.id, order.id.clone(), it.left))
-    });
-    let mut all: Vec<_> = all.filter(|(.., left)| !left.is_zero()).collect();
-    all.sort_unstable_by_key(|(at, id, ..)| (*at, *id));
-    let debt = |(_, id, order, left)| Debt {
-        id,
-        order: Some(order),
-        left,
-    };
-    all.into_iter().map(debt).collect()
+fn balance<'a>(entries: impl Iterator<Item = &'a Entry>, account: Account) -> Decimal {
+    let transfers = entries.filter_map(|entry| entry.transfer);
+    transfers
+        .map(|it| match account {
+            _ if it.credit == account => it.amount.decimal(),
+            _ if it.debit == account => -it.amount.decimal(),
+            _ => Decimal::ZERO,
+        })
+        .sum()
 }
 
 fn blank() -> Outcome {

@@ -8,6 +8,7 @@
 
 mod ledger;
 mod phrases;
+mod purse;
 mod setup;
 
 use std::fs;

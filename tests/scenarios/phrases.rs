@@ -218,6 +218,15 @@ fn single(ledger: &Ledger, hold: Option<&Hold>, words: &[&str]) -> Result<(), St
             let sum: Decimal = credits.map(|it| it.amount.decimal()).sum();
             holds_true(sum == read::<Decimal>(amount)?, &sum.to_string())
         }
+        ["deposit", amount] => {
+            let deposit = ledger.purse.as_ref().map(|purse| purse.deposit.to_string());
+            holds_true(deposit.as_deref() == Some(amount), &format!("{deposit:?}"))
+        }
+        ["withdrawals", "owe", amount] => {
+            let left = ledger.withdrawals.iter().map(|it| it.left.decimal());
+            let left: Decimal = left.sum();
+            holds_true(left == read::<Decimal>(amount)?, &left.to_string())
+        }
         ["pays", amounts @ ..] => pays(ledger, amounts),
         ["sources", sources @ ..] => sources_are(ledger, &sources.join(" ")),
         ["goes" | "waits" | "wakes", _] => judged(ledger, first()?, words),
@@ -268,13 +277,19 @@ fn events(ledger: &Ledger) -> String {
     names.collect::<Vec<_>>().join(" ")
 }
 
-/// `pays 100.00 - 30.00 = 70.00 due`: gross, recovered, amount and reason of each release.
+/// `pays 100.00 - 30.00 - 5.00 = 65.00 due`: gross, recovered, what went to the deposit (left away
+/// when it is nothing), amount and reason of each release.
 fn pays(ledger: &Ledger, expected: &[&str]) -> Result<(), String> {
     let releases = ledger.step.iter().filter_map(|entry| match &entry.event {
         Event::ReleaseIssued(it) => {
             let reason = format!("{:?}", it.reason).to_lowercase();
             let (gross, recovered, amount) = (it.gross, it.recovered, it.amount);
-            Some(format!("{gross} - {recovered} = {amount} {reason}"))
+            let to_deposit = Some(it.to_deposit).filter(|amount| !amount.is_zero());
+            let to_deposit = to_deposit.map(|amount| format!(" - {amount}"));
+            let to_deposit = to_deposit.unwrap_or_default();
+            Some(format!(
+                "{gross} - {recovered}{to_deposit} = {amount} {reason}"
+            ))
         }
         _ => None,
     });

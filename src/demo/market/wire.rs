@@ -30,7 +30,10 @@ impl Message {
             InputType::DisputeOpened | InputType::DisputeUpdated | InputType::DisputeClosed => {
                 &topics.dispute
             }
-            InputType::AgreementPublished | InputType::CalendarPublished => &topics.merchant,
+            InputType::AgreementPublished
+            | InputType::CalendarPublished
+            | InputType::DepositCredited
+            | InputType::DepositWithdrawn => &topics.merchant,
             InputType::PayoutPaid | InputType::PayoutFailed => &topics.payout_result,
         }
     }

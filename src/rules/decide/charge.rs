@@ -328,6 +328,7 @@ fn owe(
         amount,
         refund_id: claim.refund.cloned(),
         dispute_id: claim.dispute.cloned(),
+        transaction_id: None,
     });
     let moved = transfer(Account::Receivable, Account::Refunded, amount);
     step.say(None, event, moved);

@@ -98,9 +98,9 @@ impl Event {
     pub fn line(&self) -> String {
         let f = |name: &str| self.field(name);
         let order = f("order_id");
-        let cause = || match f("refund_id").as_str() {
-            "-" => f("dispute_id"),
-            refund => refund.to_owned(),
+        let cause = || {
+            let ids = ["refund_id", "dispute_id", "transaction_id"].map(f);
+            ids.into_iter().find(|id| id != "-").unwrap_or_default()
         };
         match self.kind.as_str() {
             "order.accepted" => format!("{order} accepted, free {}", f("free")),
@@ -154,6 +154,16 @@ impl Event {
                     sums.0,
                     f("by"),
                     sums.1
+                )
+            }
+            "deposit.changed" => {
+                let sums = (f("direction"), f("amount"), f("deposit"));
+                format!(
+                    "deposit {} {} by {}, now {}",
+                    sums.0,
+                    sums.1,
+                    f("by"),
+                    sums.2
                 )
             }
             "credit.opened" => format!("{order} gets {} back by {}", f("amount"), f("by")),
