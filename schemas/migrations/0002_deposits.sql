@@ -40,3 +40,7 @@ CREATE TABLE deposit_transactions (
     CONSTRAINT deposit_transactions_pkey PRIMARY KEY (merchant_id, withdrawn, transaction_id),
     CONSTRAINT deposit_transactions_above_zero CHECK (amount > 0 AND amount <> 'NaN')
 );
+
+-- What refunds and lost chargebacks took out of the deposit.
+ALTER TABLE refunds ADD COLUMN from_deposit numeric NOT NULL DEFAULT 0;
+ALTER TABLE disputes ADD COLUMN from_deposit numeric NOT NULL DEFAULT 0;

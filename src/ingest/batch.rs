@@ -4,6 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::deposits;
 use super::work::Work;
 use super::{Applied, Rules};
 use crate::message::incoming::{self, Parsed};
@@ -16,6 +17,7 @@ use crate::rules::ids::MerchantId;
 use crate::store::agreements::Catalogue;
 use crate::store::journal::Lines;
 use crate::store::positions::Advance;
+use crate::store::recovery::Purses;
 use crate::store::{StoreError, Tx};
 use crate::telemetry::Outcome;
 
@@ -161,6 +163,7 @@ impl Batch {
             letters: Vec::new(),
             distrusted: Vec::new(),
             trusted: Vec::new(),
+            purses: Purses::default(),
             applied: Applied {
                 records: self.records.len(),
                 ..Applied::default()
@@ -189,6 +192,7 @@ impl Batch {
         work.fold_orders(tx, catalogue, &self.orders).await?;
         work.settle_payouts(tx, &self.payouts).await?;
         work.settle_deposits(tx, &self.deposits).await?;
+        deposits::settle(tx, &mut work.purses, &mut work.lines).await?;
         tx.refuse(&work.letters).await?;
         if !work.lines.is_empty() {
             let numbers = tx.number_lines(&work.lines).await?;

@@ -1,12 +1,16 @@
 //! Deposits of a batch: what is paid in and out, and the debts that a deposit pays once it grows.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::work::Work;
 use crate::message::{Reason, Rejection};
 use crate::rules::deposit::{self, DepositFact};
-use crate::rules::money::Amount;
+use crate::rules::fact::{OrderEvent, OrderFact};
+use crate::rules::money::{Amount, Currency};
+use crate::rules::order::Order;
+use crate::store::cases::{Cases, OrderKey};
 use crate::store::deposits::transaction_key;
+use crate::store::journal::Lines;
 use crate::store::recovery::{PurseKey, Purses};
 use crate::store::{StoreError, Tx};
 use crate::telemetry::Outcome as Counted;
@@ -26,7 +30,7 @@ impl Work<'_> {
             .map(|fact| (fact.merchant.clone(), fact.currency));
         let keys: BTreeSet<PurseKey> = keys.collect();
         tx.make_merchants(&keys).await?;
-        let mut purses = tx.lock_purses(&keys).await?;
+        tx.lock_purses(&mut self.purses, &keys).await?;
         let mut known = tx.known_transactions(&all).await?;
         let (mut fresh, mut debts) = (Vec::new(), Vec::new());
         for (place, fact) in facts {
@@ -40,7 +44,7 @@ impl Work<'_> {
                 }
                 continue;
             }
-            let purse = purses.of(&(fact.merchant.clone(), fact.currency));
+            let purse = self.purses.of(&(fact.merchant.clone(), fact.currency));
             match deposit::apply(purse, fact) {
                 Ok(effect) => {
                     self.lines
@@ -60,21 +64,69 @@ impl Work<'_> {
             fresh.push(fact.clone());
         }
         tx.save_transactions(&fresh).await?;
-        tx.open_withdrawals(&debts).await?;
-        self.pay_debts(tx, &mut purses).await?;
-        tx.save_purses(&purses).await
+        tx.open_withdrawals(&debts).await
     }
+}
 
-    /// What has grown pays what is open.
-    async fn pay_debts(&mut self, tx: &mut Tx, purses: &mut Purses) -> Result<(), StoreError> {
-        let grown: BTreeMap<PurseKey, Amount> = purses.grown();
-        tx.load_debts(purses, &grown).await?;
-        for key in grown.keys() {
-            let entries = deposit::pay_debts(purses.of(key));
-            self.lines.add(&key.0, entries, None);
+/// The purses of the orders among these whose facts may take from a deposit or give back to it,
+/// locked: those that a refund, a dispute or a cancellation is about, or that such a fact waits for.
+pub(super) async fn purses_of(
+    tx: &mut Tx,
+    purses: &mut Purses,
+    cases: &Cases,
+    facts: &[(usize, OrderFact)],
+) -> Result<(), StoreError> {
+    let parked = cases
+        .iter()
+        .filter(|(_, case)| !case.order.parked.is_empty());
+    let mut charging: BTreeSet<OrderKey> = parked.map(|(key, _)| key.clone()).collect();
+    let mut currencies: HashMap<OrderKey, Currency> = HashMap::new();
+    for (_, fact) in facts {
+        let key = (fact.merchant.clone(), fact.order.clone());
+        match &fact.what {
+            OrderEvent::Completed(sale) => drop(currencies.insert(key, sale.currency)),
+            OrderEvent::Confirmed { .. } | OrderEvent::Delivered { .. } => {}
+            _ => drop(charging.insert(key)),
         }
-        Ok(())
     }
+    let keys = charging.into_iter().filter_map(|key| {
+        let sale = cases.get(&key).and_then(|case| case.order.sale.as_ref());
+        let currency = sale.map(|sale| sale.value.currency);
+        let currency = currency.or_else(|| currencies.get(&key).copied())?;
+        Some((key.0, currency))
+    });
+    let keys: BTreeSet<PurseKey> = keys.collect();
+    if keys.is_empty() {
+        return Ok(());
+    }
+    tx.make_merchants(&keys).await?;
+    tx.lock_purses(purses, &keys).await
+}
+
+/// The purse that a fact about this order may need: of its sale's currency, or of the sale's that
+/// the fact brings.
+pub(super) fn purse_of(order: &Order, fact: Option<&OrderFact>) -> Option<PurseKey> {
+    let brought = fact.and_then(|fact| match &fact.what {
+        OrderEvent::Completed(sale) => Some(sale.currency),
+        _ => None,
+    });
+    let sold = order.sale.as_ref().map(|sale| sale.value.currency);
+    Some((order.merchant.clone(), sold.or(brought)?))
+}
+
+/// What has grown pays what is open; then all is written.
+pub(super) async fn settle(
+    tx: &mut Tx,
+    purses: &mut Purses,
+    lines: &mut Lines,
+) -> Result<(), StoreError> {
+    let grown: BTreeMap<PurseKey, Amount> = purses.grown();
+    tx.load_debts(purses, &grown).await?;
+    for key in grown.keys() {
+        let entries = deposit::pay_debts(purses.of(key));
+        lines.add(&key.0, entries, None);
+    }
+    tx.save_purses(purses).await
 }
 
 fn rejection(reason: Reason, detail: String) -> Rejection {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::Rules;
+use super::deposits::{self, purse_of};
 use super::work::Work;
 use crate::message::incoming::{self, Limits, Parsed};
 use crate::message::{About, Reason, Record, Rejection};
@@ -37,6 +38,7 @@ impl Work<'_> {
         let rules = self.rules;
         let reparse = |record: &Record| reparse(record, rules);
         let mut cases = tx.load_orders(&keys, catalogue, &reparse).await?;
+        deposits::purses_of(tx, &mut self.purses, &cases, facts).await?;
         let calendars = catalogue.calendars();
         let now = tx.now;
         for (place, fact) in facts {
@@ -105,7 +107,13 @@ impl Work<'_> {
         let elsewhere = home.filter(|home| *home != fact.order);
         let answer = match elsewhere {
             Some(home) => Err(misplaced(fact, &home)),
-            None => decide::apply(&mut case.order, fact.clone(), world),
+            None => {
+                let key = purse_of(&case.order, Some(fact));
+                case.order.purse = key.as_ref().and_then(|key| self.purses.lend(key));
+                let answer = decide::apply(&mut case.order, fact.clone(), world);
+                self.purses.take_back(key, case.order.purse.take());
+                answer
+            }
         };
         match answer {
             Ok(outcome) => {

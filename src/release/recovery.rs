@@ -24,7 +24,8 @@ pub(super) async fn lock(tx: &mut Tx, sums: Vec<(PurseKey, Amount)>) -> Result<P
             .map_err(|error| StoreError::Unreadable(error.to_string()))?;
     }
     let keys: BTreeSet<PurseKey> = gross.keys().cloned().collect();
-    let mut purses = tx.lock_purses(&keys).await?;
+    let mut purses = Purses::default();
+    tx.lock_purses(&mut purses, &keys).await?;
     tx.load_debts(&mut purses, &gross).await?;
     Ok(purses)
 }

@@ -47,10 +47,13 @@ pub struct DepositChanged {
     pub direction: Direction,
     /// What the deposit is now.
     pub deposit: Amount,
-    /// `credited`, `withdrawn`, `top_up`, `recovery` (it paid receivables).
+    /// `credited`, `withdrawn`, `top_up`, `recovery` (it paid receivables), `refund`, `dispute`,
+    /// `cancellation`.
     pub by: &'static str,
     pub transaction_id: Option<TransactionId>,
     pub release_id: Option<ReleaseId>,
+    pub refund_id: Option<RefundId>,
+    pub dispute_id: Option<DisputeId>,
 }
 
 /// Whether money came or went.
@@ -76,6 +79,8 @@ impl DepositChanged {
             by,
             transaction_id: None,
             release_id: None,
+            refund_id: None,
+            dispute_id: None,
         }
     }
 }

@@ -118,6 +118,7 @@ pub struct Charged {
     pub charged: Amount,
     pub from_reversed: Amount,
     pub from_holds: Amount,
+    pub from_deposit: Amount,
     pub from_receivable: Amount,
 }
 
@@ -349,6 +350,7 @@ fn charges(order: &Order) -> Vec<Charged> {
         charged: it.charged,
         from_reversed: it.from_reversed,
         from_holds: it.from_holds,
+        from_deposit: it.from_deposit,
         from_receivable: it.from_receivable,
     });
     let disputes = order.disputes.iter().map(|it| Charged {
@@ -356,6 +358,7 @@ fn charges(order: &Order) -> Vec<Charged> {
         charged: it.charged,
         from_reversed: it.from_reversed,
         from_holds: it.from_holds,
+        from_deposit: it.from_deposit,
         from_receivable: it.from_receivable,
     });
     refunds

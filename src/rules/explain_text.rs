@@ -58,8 +58,9 @@ impl fmt::Display for Explanation {
         for it in &self.refunds {
             write!(f, "Charged {} for {}: ", it.charged, it.cause)?;
             write!(f, "{} out of reversed money, ", it.from_reversed)?;
-            let (holds, receivable) = (it.from_holds, it.from_receivable);
-            writeln!(f, "{holds} out of holds, {receivable} as a receivable.")?;
+            let (holds, deposit) = (it.from_holds, it.from_deposit);
+            write!(f, "{holds} out of holds, {deposit} out of the deposit, ")?;
+            writeln!(f, "{} as a receivable.", it.from_receivable)?;
         }
         for it in &self.owed {
             writeln!(

@@ -10,7 +10,7 @@ use super::fact::{
 use super::hold::Hold;
 use super::ids::{DisputeId, MerchantId, OrderId, ReceivableId, RefundId};
 use super::money::{Amount, Currency, MoneyError, less};
-use super::recovery::Credit;
+use super::recovery::{Credit, Purse};
 use super::time::Instant;
 
 /// One order. Without a sale it is a stub: something about the order came before the order.
@@ -36,6 +36,9 @@ pub struct Order {
     /// What this order's facts have just given back to the merchant apart from its holds. The clock
     /// releases it, elsewhere: an order that is loaded has none.
     pub credits: Vec<Credit>,
+    /// The merchant's deposit in the sale's currency, while a fact is applied that may take from it
+    /// or give back to it: the caller puts it here and takes it back.
+    pub purse: Option<Purse>,
     /// Facts that wait: for the sale, for an agreement, or for their dispute.
     pub parked: Vec<OrderFact>,
     /// The sale's trace context, for the releases that follow from it.
@@ -64,6 +67,8 @@ pub struct Refund {
     pub from_reversed: Amount,
     /// Of `charged`, what came out of the order's holds.
     pub from_holds: Amount,
+    /// Of `charged`, what came out of the merchant's deposit.
+    pub from_deposit: Amount,
     /// Of `charged`, what opened a receivable.
     pub from_receivable: Amount,
 }
@@ -88,6 +93,7 @@ pub struct Dispute {
     pub charged: Amount,
     pub from_reversed: Amount,
     pub from_holds: Amount,
+    pub from_deposit: Amount,
     pub from_receivable: Amount,
 }
 
@@ -150,6 +156,7 @@ impl Order {
             blocks: Vec::new(),
             receivables: Vec::new(),
             credits: Vec::new(),
+            purse: None,
             parked: Vec::new(),
             traceparent: None,
         }

@@ -33,6 +33,19 @@ impl Purses {
         purse.or_insert_with(|| Purse::empty(key.1))
     }
 
+    /// One of them, to be changed elsewhere; `None` when it was not locked.
+    #[must_use]
+    pub fn lend(&self, key: &PurseKey) -> Option<Purse> {
+        self.rows.get(key).cloned()
+    }
+
+    /// Takes a purse back as it is now.
+    pub fn take_back(&mut self, key: Option<PurseKey>, purse: Option<Purse>) {
+        if let Some((key, purse)) = key.zip(purse) {
+            self.rows.insert(key, purse);
+        }
+    }
+
     /// The deposits that grew and may now pay debts.
     #[must_use]
     pub fn grown(&self) -> BTreeMap<PurseKey, Amount> {
@@ -64,16 +77,21 @@ impl Tx {
         Ok(())
     }
 
-    /// Locks the merchants of these purses, as far as they have rows, and loads their deposits.
+    /// Locks the merchants of these purses, as far as they have rows, and loads the deposits that are
+    /// not loaded yet.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn lock_purses(&mut self, keys: &BTreeSet<PurseKey>) -> Result<Purses, StoreError> {
-        let mut purses = Purses::default();
+    pub async fn lock_purses(
+        &mut self,
+        purses: &mut Purses,
+        keys: &BTreeSet<PurseKey>,
+    ) -> Result<(), StoreError> {
+        let keys = keys.iter().filter(|key| !purses.rows.contains_key(*key));
+        let keys: Vec<PurseKey> = keys.cloned().collect();
         if keys.is_empty() {
-            return Ok(purses);
+            return Ok(());
         }
-        let keys: Vec<&PurseKey> = keys.iter().collect();
         let merchants = column(&keys, |key| key.0.as_str().to_owned());
         sqlx::query!(
             r#"SELECT merchant_id FROM merchants WHERE merchant_id = ANY($1)
@@ -93,6 +111,9 @@ impl Tx {
         .fetch_all(&mut *self.inner)
         .await
         .map_err(failed("read deposits"))?;
+        for key in &keys {
+            purses.of(key);
+        }
         for row in rows {
             let currency = currency(&row.currency)?;
             let key = (merchant_id(&row.merchant_id)?, currency);
@@ -100,7 +121,7 @@ impl Tx {
             purses.of(&key).deposit = balance;
             purses.deposits.insert(key, balance);
         }
-        Ok(purses)
+        Ok(())
     }
 
     /// Loads the open receivables of these purses, oldest first, locked: as many as a sum can pay,

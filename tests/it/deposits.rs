@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::harness::Holdback;
-use crate::harness::facts::{agreement, deposit, order, refund};
+use crate::harness::facts::{agreement, cancelled, deposit, order, refund};
+use crate::harness::{Holdback, eventually};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deposit_is_paid_in_and_out_and_pays_what_is_owed() {
@@ -90,5 +90,67 @@ async fn payments_into_a_deposit_from_several_partitions_add_up() {
     assert_eq!(hb.number(balance).await, 200);
     let owed = "SELECT count(*) FROM receivables WHERE left_now > 0";
     assert_eq!(hb.number(owed).await, 0);
+    hb.checked_end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refunds_take_the_deposit_and_a_cancellation_gives_it_back() {
+    let mut hb = Holdback::start("refund-deposit", "11-03 12:00").await;
+    hb.send(deposit("M-1", false, "T-1", "30", "11-03"));
+    hb.send(refund("M-1", "O-1", "R-1", "20", "11-03"));
+    hb.send(order("M-1", "O-1", "100", "11-03"));
+    hb.applied().await;
+    // The sale waits for its agreement, the refund for the sale; both are applied when it comes.
+    let terms = json!({ "refund": { "source": "merchant_first" } });
+    hb.send(agreement("*", "AG-1").with(terms));
+    hb.applied().await;
+    let refunded = "SELECT count(*) FROM refunds";
+    eventually("the refund is applied", async || {
+        let count = hb.number(refunded).await;
+        (count == 1).then_some(()).ok_or_else(|| count.to_string())
+    })
+    .await;
+    hb.send(refund("M-1", "O-1", "R-2", "15", "11-03"));
+    hb.applied().await;
+    hb.send(cancelled("M-1", "O-1", "11-03"));
+    hb.applied().await;
+    hb.tells(
+        "M-1",
+        "
+        deposit credit 30.00 by credited, now 30.00
+        O-1 sale holds 100.00 until 11-10
+        deposit debit 20.00 by refund, now 10.00
+        O-1 R-1 takes deposit 20.00
+        deposit debit 10.00 by refund, now 0.00
+        O-1 owes 5.00 for R-2
+        O-1 R-2 takes deposit 10.00 + receivable 5.00
+        O-1 reversed 100.00, left 0.00
+        O-1 owes 5.00 less by cancellation, left 0.00
+        deposit credit 30.00 by cancellation, now 30.00
+    ",
+    )
+    .await;
+    hb.set("11-04");
+    hb.checked_end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refunds_deposits_and_releases_at_once_end_in_one_balance() {
+    let mut hb = Holdback::start_with("at-once", "11-03 12:00", &[("INGEST_WORKERS", "4")]).await;
+    hb.send(agreement("*", "AG-1"));
+    hb.applied().await;
+    let orders = |from: usize| (from..from + 40).map(|n| format!("O-{n}"));
+    hb.send_all(orders(0).map(|id| order("M-1", &id, "10", "11-03")));
+    hb.pass_to("11-10").await;
+    hb.send_all(orders(100).map(|id| order("M-1", &id, "3", "11-03")));
+    hb.send_all(orders(0).map(|id| refund("M-1", &id, &id, "7", "11-10")));
+    hb.send_all(orders(0).map(|id| deposit("M-1", false, &id, "2", "11-10")));
+    hb.applied().await;
+    hb.due_done().await;
+    // 40 × 7 refunded, 40 × 2 paid in, 40 × 3 released: 80 are owed after all.
+    let owed = "SELECT sum(left_now)::bigint FROM receivables";
+    assert_eq!(hb.number(owed).await, 80);
+    let both = "SELECT count(*) FROM deposits WHERE balance > 0";
+    assert_eq!(hb.number(both).await, 0);
     hb.checked_end().await;
 }

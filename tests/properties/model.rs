@@ -6,11 +6,12 @@ use std::sync::Arc;
 use holdback::rules::agreement::{Agreement, Free, RefundFees};
 use holdback::rules::calendar::Calendars;
 use holdback::rules::decide::{self, Verdict, World};
+use holdback::rules::deposit::{self, DepositFact};
 use holdback::rules::entry::{Account, Entry};
-use holdback::rules::fact::{DisputeKind, DisputeOutcome, OrderEvent, OrderFact};
-use holdback::rules::ids::{CreditId, MerchantId, OrderId};
+use holdback::rules::fact::{ContentHash, DisputeKind, DisputeOutcome, OrderEvent, OrderFact};
+use holdback::rules::ids::{CreditId, MerchantId, OrderId, TransactionId};
 use holdback::rules::money::Amount;
-use holdback::rules::order::Order;
+use holdback::rules::order::{Order, Receivable};
 use holdback::rules::recovery::{self, Credit, Debt, Purse};
 use holdback::rules::release::{self, Claim, Clock};
 use holdback::rules::time::Instant;
@@ -26,6 +27,8 @@ pub struct Run {
     pub journal: Vec<Entry>,
     /// The merchant's deposit, which releases and deposits change.
     deposit: Amount,
+    /// What withdrawals left owing.
+    withdrawals: Vec<Receivable>,
     /// What releases paid of the order's own debts.
     recovered: i64,
     /// What credits were released.
@@ -40,6 +43,7 @@ impl Run {
             order: Order::stub(merchant, OrderId::parse("O").unwrap()),
             journal: Vec::new(),
             deposit: cents(0),
+            withdrawals: Vec::new(),
             recovered: 0,
             credited: 0,
         }
@@ -60,10 +64,54 @@ impl Run {
             calendars: &calendars,
             now: at(0),
         };
+        self.order.purse = Some(Purse {
+            debts: Vec::new(),
+            ..self.purse()
+        });
         let outcome = decide::apply(&mut self.order, fact.clone(), world).unwrap();
         assert!(outcome.refused.is_empty(), "{:?}", outcome.refused);
         self.journal.extend(outcome.entries);
+        let purse = self.order.purse.take().unwrap();
+        self.deposit = purse.deposit;
+        self.pay_debts(purse.grown_by);
         outcome.verdict
+    }
+
+    /// Money comes into the deposit, or leaves it.
+    pub fn deposit(&mut self, number: usize, units: i64) {
+        let fact = DepositFact {
+            merchant: self.order.merchant.clone(),
+            transaction: TransactionId::parse(&format!("T{number}")).unwrap(),
+            withdrawn: units < 0,
+            amount: cents(units.abs()),
+            currency: cny(),
+            at: at(0),
+            content: ContentHash([0; 16]),
+            traceparent: None,
+        };
+        let mut purse = self.purse();
+        let effect = deposit::apply(&mut purse, &fact).unwrap();
+        self.journal.extend(effect.entries);
+        self.withdrawals.extend(effect.debt);
+        self.keep(&purse);
+        self.pay_debts(purse.grown_by);
+    }
+
+    fn pay_debts(&mut self, grown_by: Option<String>) {
+        let mut purse = Purse {
+            grown_by,
+            ..self.purse()
+        };
+        let released = self.recovered;
+        self.journal.extend(deposit::pay_debts(&mut purse));
+        self.keep(&purse);
+        // Out of the deposit, not out of a release.
+        self.recovered = released;
+        let owed = self.purse().debts.len();
+        assert!(
+            self.deposit.is_zero() || owed == 0,
+            "debts beside a deposit"
+        );
     }
 
     /// Looks at every hold at that moment, with an open gate; answers what went.
@@ -120,7 +168,9 @@ impl Run {
 
     /// The deposit and the order's open receivables, oldest first.
     fn purse(&self) -> Purse {
-        let mut open: Vec<_> = self.order.receivables.iter().collect();
+        let own = self.order.receivables.iter();
+        let mut open: Vec<_> = own.chain(&self.withdrawals).collect();
+        open.retain(|it| !it.left.is_zero());
         open.sort_by_key(|it| (it.opened_at, it.id));
         let open = open.into_iter().map(|it| Debt {
             id: it.id,
@@ -152,7 +202,8 @@ impl Run {
 
     fn keep(&mut self, purse: &Purse) {
         self.deposit = purse.deposit;
-        for receivable in &mut self.order.receivables {
+        let own = self.order.receivables.iter_mut();
+        for receivable in own.chain(&mut self.withdrawals) {
             let paid = purse.debts.iter().find(|debt| debt.id == receivable.id);
             let left = paid.map_or(receivable.left, |debt| debt.left);
             self.recovered += units(receivable.left) - units(left);
@@ -177,12 +228,15 @@ impl Run {
         })
     }
 
-    /// Held + payable − owed; what is owed stands as a debit in its account.
+    /// Held + payable + deposit − owed; what is owed stands as a debit in its account.
     pub fn net(&self) -> i64 {
-        [Account::Held, Account::Payable, Account::Receivable]
-            .map(|account| self.balance(account))
-            .iter()
-            .sum()
+        let accounts = [
+            Account::Held,
+            Account::Payable,
+            Account::Deposit,
+            Account::Receivable,
+        ];
+        accounts.map(|account| self.balance(account)).iter().sum()
     }
 
     pub fn check(&self) {
@@ -203,7 +257,13 @@ impl Run {
             released + self.credited - self.recovered,
             "payable is what was released and not recovered"
         );
-        let owed: i64 = self.order.receivables.iter().map(|it| units(it.left)).sum();
+        let owed = self.order.receivables.iter().chain(&self.withdrawals);
+        let owed: i64 = owed.map(|it| units(it.left)).sum();
+        assert_eq!(
+            self.balance(Account::Deposit),
+            units(self.deposit),
+            "the deposit is booked"
+        );
         assert_eq!(
             self.balance(Account::Receivable),
             -owed,

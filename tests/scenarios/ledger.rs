@@ -152,11 +152,21 @@ impl Ledger {
                 traceparent: None,
                 what,
             };
+            let brings = words.contains(&"CNY").then(|| self.purse());
+            order.purse = brings.or_else(|| self.purse_of(&order));
             decide::apply(&mut order, fact, world)
         };
+        let purse = order.purse.take();
         self.orders.insert((*id).to_owned(), order);
         if let Ok(outcome) = &result {
             self.step.extend(outcome.entries.iter().cloned());
+        }
+        if let Some(purse) = purse {
+            self.keep(Purse {
+                debts: Vec::new(),
+                ..purse
+            });
+            self.pay_debts();
         }
         self.outcome = Some(result);
         Ok(())

@@ -4,6 +4,7 @@ use holdback::rules::deposit::{self, DepositFact};
 use holdback::rules::fact::ContentHash;
 use holdback::rules::ids::{MerchantId, TransactionId};
 use holdback::rules::money::{Amount, Currency};
+use holdback::rules::order::Order;
 use holdback::rules::recovery::{Debt, Purse};
 
 use super::ledger::Ledger;
@@ -29,6 +30,13 @@ impl Ledger {
             debts: debts.collect(),
             ..purse
         }
+    }
+
+    /// The same for an order of its currency.
+    pub fn purse_of(&self, order: &Order) -> Option<Purse> {
+        let purse = self.purse();
+        let sale = order.sale.as_ref()?;
+        (sale.value.currency == purse.currency).then_some(purse)
     }
 
     pub fn keep(&mut self, purse: Purse) {
@@ -69,7 +77,7 @@ impl Ledger {
     }
 
     /// What has grown pays what is open.
-    fn pay_debts(&mut self) {
+    pub fn pay_debts(&mut self) {
         let mut purse = self.purse();
         self.step.extend(deposit::pay_debts(&mut purse));
         self.keep(purse);

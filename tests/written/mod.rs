@@ -253,6 +253,8 @@ fn merchants() -> Vec<Event> {
             by: "credited",
             transaction_id: Some(TransactionId::parse("T-9").unwrap()),
             release_id: None,
+            refund_id: None,
+            dispute_id: None,
         }),
         Event::SettlementSkipped(SettlementSkipped {
             settlement_id: settlement(),

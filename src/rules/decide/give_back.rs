@@ -3,7 +3,8 @@
 
 use super::super::agreement::RefundSource;
 use super::super::entry::{
-    Account, CreditOpened, Event, HoldRestored, ReceivableRecovered, RefundApplied, Transfer,
+    Account, CreditOpened, DepositChanged, Direction, Event, HoldRestored, ReceivableRecovered,
+    RefundApplied, Transfer,
 };
 use super::super::ids::CreditId;
 use super::super::money::{Amount, MoneyError, less};
@@ -12,28 +13,63 @@ use super::super::recovery::Credit;
 use super::charge::{self, Charge, Claim};
 use super::{Step, Terms, sale, transfer};
 
-/// Of what a cancellation reversed, pays what this order's refunds had opened as receivables: to
-/// the receivables where they are open, to the merchant where a release has paid them since.
+/// Of what a cancellation reversed, gives back what this order's refunds had taken elsewhere: to
+/// receivables where they are open, to the merchant where a release has paid them since, then to the
+/// deposit.
 pub(super) fn by_cancellation(step: &mut Step<'_>, terms: &Terms) -> Result<(), MoneyError> {
+    let by = "cancellation";
     let reversed = charge::reversed(step.order, &terms.sale)?;
-    let repaid = repay(step, reversed, "cancellation", Account::Proceeds);
-    met_by_reversal(step.order, repaid)?;
-    let recovered = recovered(step.order, terms)?;
-    let amount = less(reversed, repaid).min(recovered);
-    met_by_reversal(step.order, amount)?;
-    credit(step, terms, amount, "cancellation", Account::Proceeds);
-    Ok(())
+    let repaid = repay(step, reversed, by, Account::Proceeds);
+    met_by_reversal(step.order, repaid, |charge| charge.from_receivable)?;
+    let rest = less(reversed, repaid);
+    let credited = rest.min(recovered(step.order, terms)?);
+    met_by_reversal(step.order, credited, |charge| charge.from_receivable)?;
+    credit(step, terms, credited, by, Account::Proceeds);
+    let deposited = less(rest, credited).min(from_deposit(step.order, terms)?);
+    met_by_reversal(step.order, deposited, |charge| charge.from_deposit)?;
+    to_deposit(step, deposited, by, Account::Proceeds)
 }
 
-/// Notes that so much of what had opened receivables is met by reversed money after all.
-fn met_by_reversal(order: &mut Order, amount: Amount) -> Result<(), MoneyError> {
+/// Notes that so much of what a source had given is met by reversed money after all.
+fn met_by_reversal(
+    order: &mut Order,
+    amount: Amount,
+    source: impl for<'a> Fn(&'a mut Charge<'_>) -> &'a mut Amount,
+) -> Result<(), MoneyError> {
     let mut rest = amount;
-    for (_, record) in charge::charges(order) {
-        let part = rest.min(*record.from_receivable);
-        *record.from_receivable = less(*record.from_receivable, part);
+    for (_, mut record) in charge::charges(order) {
+        let source = source(&mut record);
+        let part = rest.min(*source);
+        *source = less(*source, part);
         *record.from_reversed = record.from_reversed.plus(part)?;
         rest = less(rest, part);
     }
+    Ok(())
+}
+
+/// What this order's charges have taken out of the deposit.
+fn from_deposit(order: &mut Order, terms: &Terms) -> Result<Amount, MoneyError> {
+    let charges = charge::charges(order).map(|(_, record)| *record.from_deposit);
+    Amount::sum(terms.sale.currency, charges)
+}
+
+/// Puts a sum back into the merchant's deposit.
+fn to_deposit(
+    step: &mut Step<'_>,
+    amount: Amount,
+    by: &'static str,
+    debit: Account,
+) -> Result<(), MoneyError> {
+    if amount.is_zero() {
+        return Ok(());
+    }
+    let purse = step.order.purse.as_mut();
+    let purse = purse.expect("what was taken from a deposit goes back to it");
+    purse.deposit = purse.deposit.plus(amount)?;
+    purse.grown_by = Some(step.cause.clone());
+    let changed = DepositChanged::new(amount, Direction::Credit, purse.deposit, by);
+    let moved = transfer(debit, Account::Deposit, amount);
+    step.say(None, Event::DepositChanged(changed), moved);
     Ok(())
 }
 
@@ -91,6 +127,10 @@ pub(super) fn by_dispute(
     lower(step.order, claim, credited, |charge| charge.from_receivable);
     credit(step, terms, credited, "dispute", Account::Refunded);
     rest = less(rest, credited);
+    let deposited = rest.min(from_deposit(step.order, terms)?);
+    lower(step.order, claim, deposited, |charge| charge.from_deposit);
+    to_deposit(step, deposited, "dispute", Account::Refunded)?;
+    rest = less(rest, deposited);
     for position in (0..holds.len()).rev() {
         let back = less(step.order.holds[position].consumed, holds[position]).min(rest);
         holds[position] = holds[position].plus(back)?;
