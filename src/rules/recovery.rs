@@ -90,13 +90,14 @@ impl Purse {
         let rest = recoveries
             .iter()
             .fold(gross, |rest, it| less(rest, it.amount));
-        let wanted = terms.map_or(Amount::zero(self.currency), |terms| {
+        let zero = Amount::zero(self.currency);
+        let wanted = terms.map_or(zero, |terms| {
             let required = Amount::from_plain(terms.required, self.currency);
             let share = gross.share_bps(terms.top_up_bps);
             match (required, share) {
                 (Ok(required), Ok(share)) => share.min(less(required, self.deposit)),
                 // No such sum exists: nothing is taken.
-                _ => Amount::zero(self.currency),
+                _ => zero,
             }
         });
         let to_deposit = wanted.min(rest);

@@ -208,12 +208,7 @@ impl Ledger {
         self.judged.clear();
         let calendars = self.calendars.clone();
         let mut purse = self.purse();
-        for order in self.orders.values_mut() {
-            for credit in order.credits.drain(..) {
-                self.step
-                    .extend(recovery::issue_credit(&credit, &mut purse, now));
-            }
-        }
+        self.release_credits(&mut purse, now);
         for (name, order) in &mut self.orders {
             let (Some(agreement), Some(sale)) = (&order.agreement, &order.sale) else {
                 continue;
@@ -248,6 +243,15 @@ impl Ledger {
         }
         self.keep(purse);
         Ok(())
+    }
+
+    fn release_credits(&mut self, purse: &mut Purse, now: Instant) {
+        for order in self.orders.values_mut() {
+            for credit in order.credits.drain(..) {
+                self.step
+                    .extend(recovery::issue_credit(&credit, purse, now));
+            }
+        }
     }
 
     /// What must be true after every line.

@@ -212,6 +212,17 @@ fn single(ledger: &Ledger, hold: Option<&Hold>, words: &[&str]) -> Result<(), St
                 .count();
             holds_true(found == wanted, &events(ledger))
         }
+        ["credit" | "deposit" | "withdrawals", ..] => of_the_merchant(ledger, words),
+        ["pays", amounts @ ..] => pays(ledger, amounts),
+        ["sources", sources @ ..] => sources_are(ledger, &sources.join(" ")),
+        ["goes" | "waits" | "wakes", _] => judged(ledger, first()?, words),
+        other => outcome(ledger, other),
+    }
+}
+
+/// What the merchant has and owes apart from holds.
+fn of_the_merchant(ledger: &Ledger, words: &[&str]) -> Result<(), String> {
+    match words {
         ["credit", amount] => {
             let credits = ledger.order().map(|order| order.credits.iter());
             let credits = credits.into_iter().flatten();
@@ -227,10 +238,7 @@ fn single(ledger: &Ledger, hold: Option<&Hold>, words: &[&str]) -> Result<(), St
             let left: Decimal = left.sum();
             holds_true(left == read::<Decimal>(amount)?, &left.to_string())
         }
-        ["pays", amounts @ ..] => pays(ledger, amounts),
-        ["sources", sources @ ..] => sources_are(ledger, &sources.join(" ")),
-        ["goes" | "waits" | "wakes", _] => judged(ledger, first()?, words),
-        other => outcome(ledger, other),
+        other => Err(format!("`{}` can't be expected", other.join(" "))),
     }
 }
 
