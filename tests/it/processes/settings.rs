@@ -119,9 +119,17 @@ async fn another_version_of_the_schema_is_refused_with_what_to_do() {
         .execute("UPDATE _sqlx_migrations SET version = version + 1000")
         .await
         .expect("a newer schema");
-    refused(&bed, &[], 1, &["1001", "newer holdback"]);
+    let newest = ::holdback::store::MIGRATOR
+        .iter()
+        .map(|step| step.version)
+        .max();
+    let newest = (newest.expect("steps") + 1000).to_string();
+    refused(&bed, &[], 1, &[&newest, "newer holdback"]);
     connection
-        .execute("UPDATE _sqlx_migrations SET version = 0")
+        .execute(
+            "DELETE FROM _sqlx_migrations WHERE version > 1001;
+             UPDATE _sqlx_migrations SET version = 0",
+        )
         .await
         .expect("an older schema");
     refused(&bed, &[], 1, &["version 0", "`holdback migrate`"]);
