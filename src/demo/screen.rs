@@ -296,6 +296,8 @@ fn color(kind: Kind) -> Color {
             | E::HoldCreated
             | E::HoldRescheduled
             | E::HoldRestored
+            | E::CreditOpened
+            | E::DepositChanged
             | E::ReviewRequested
             | E::ReviewClosed
             | E::AgreementAccepted => Color::Cyan,

@@ -4,17 +4,20 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::deposits;
 use super::work::Work;
 use super::{Applied, Rules};
 use crate::message::incoming::{self, Parsed};
 use crate::message::{Reason, Record, Rejection};
 use crate::rules::agreement::Agreement;
 use crate::rules::calendar::Calendar;
+use crate::rules::deposit::DepositFact;
 use crate::rules::fact::{ContentHash, Fact, OrderFact, PayoutResult, ReviewFact};
 use crate::rules::ids::MerchantId;
 use crate::store::agreements::Catalogue;
 use crate::store::journal::Lines;
 use crate::store::positions::Advance;
+use crate::store::recovery::Purses;
 use crate::store::{StoreError, Tx};
 use crate::telemetry::Outcome;
 
@@ -25,6 +28,7 @@ pub struct Batch {
     orders: Vec<(usize, OrderFact)>,
     pub(super) agreements: Vec<(usize, Agreement, ContentHash)>,
     pub(super) calendars: Vec<(usize, Calendar, ContentHash)>,
+    deposits: Vec<(usize, DepositFact)>,
     payouts: Vec<(usize, PayoutResult)>,
     reviews: Vec<(usize, ReviewFact)>,
     rejected: Vec<(usize, Rejection)>,
@@ -50,6 +54,7 @@ impl Batch {
                         Fact::Calendar(calendar) => {
                             batch.calendars.push((place, *calendar, accepted.content));
                         }
+                        Fact::Deposit(fact) => batch.deposits.push((place, fact)),
                         Fact::Payout(result) => batch.payouts.push((place, result)),
                         Fact::Review(fact) => batch.reviews.push((place, fact)),
                     }
@@ -160,6 +165,7 @@ impl Batch {
             letters: Vec::new(),
             distrusted: Vec::new(),
             trusted: Vec::new(),
+            purses: Purses::default(),
             applied: Applied {
                 records: self.records.len(),
                 ..Applied::default()
@@ -190,6 +196,8 @@ impl Batch {
             .await?;
         work.fold_orders(tx, catalogue, placed).await?;
         work.settle_payouts(tx, &self.payouts).await?;
+        work.settle_deposits(tx, &self.deposits).await?;
+        deposits::settle(tx, &mut work.purses, &mut work.lines).await?;
         tx.refuse(&work.letters).await?;
         if !work.lines.is_empty() {
             let numbers = tx.number_lines(&work.lines).await?;

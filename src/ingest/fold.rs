@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::Rules;
+use super::deposits::{self, purse_of};
 use super::reviews::{Placed, give_waited};
 use super::work::Work;
 use crate::message::incoming::{self, Limits, Parsed};
@@ -47,6 +48,7 @@ impl Work<'_> {
         let reparse = reparse_with(rules);
         let mut cases = tx.load_orders(&keys, catalogue, &reparse).await?;
         give_waited(placed.waited, &placed.orders, &mut cases, rules)?;
+        deposits::purses_of(tx, &mut self.purses, &cases, facts).await?;
         let calendars = catalogue.calendars();
         let now = tx.now;
         for (place, fact) in facts {
@@ -115,7 +117,11 @@ impl Work<'_> {
         let case = cases.get_mut(&key).ok_or_else(|| {
             StoreError::Unreadable(format!("order {} was not loaded", fact.order))
         })?;
-        match fold(&mut case.order, fact, home, world) {
+        let purse = purse_of(&case.order, Some(fact));
+        case.order.purse = purse.as_ref().and_then(|key| self.purses.lend(key));
+        let answer = fold(&mut case.order, fact, home, world);
+        self.purses.take_back(purse, case.order.purse.take());
+        match answer {
             Ok(outcome) => {
                 let source = self.source(place);
                 if outcome.verdict == Verdict::Kept {
@@ -353,7 +359,9 @@ pub(super) fn reparse(record: &Record, order: &OrderId, rules: &Rules) -> Option
             Parsed::Fact(accepted) => match accepted.fact {
                 Fact::Order(fact) => fact,
                 Fact::Review(fact) => fact.about(order.clone()),
-                Fact::Agreement(_) | Fact::Calendar(_) | Fact::Payout(_) => return None,
+                Fact::Agreement(_) | Fact::Calendar(_) | Fact::Deposit(_) | Fact::Payout(_) => {
+                    return None;
+                }
             },
             Parsed::Tombstone => return None,
         };

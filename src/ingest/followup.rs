@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::Rules;
+use super::deposits::{self, purse_of};
 use super::fold::reparse_with;
 use super::reviews::before_resuming;
 use crate::http::Heartbeat;
@@ -18,6 +19,7 @@ use crate::rules::ids::MerchantId;
 use crate::store::agreements::Catalogue;
 use crate::store::cases::OrderKey;
 use crate::store::journal::Lines;
+use crate::store::recovery::Purses;
 use crate::store::{Store, StoreError};
 
 /// Orders per step.
@@ -97,6 +99,8 @@ impl FollowUp {
         let mut cases = tx.load_orders(keys, &mut self.catalogue, &reparse).await?;
         before_resuming(&mut tx, &self.catalogue, &mut cases, &self.rules).await?;
         let calendars = self.catalogue.calendars();
+        let mut purses = Purses::default();
+        deposits::purses_of(&mut tx, &mut purses, &cases, &[]).await?;
         let mut lines = Lines::default();
         for (key, case) in &mut cases {
             let agreements = self.catalogue.of(&key.0);
@@ -106,9 +110,13 @@ impl FollowUp {
                 now: tx.now,
                 approval: &self.rules.approval,
             };
+            let purse = purse_of(&case.order, None);
+            case.order.purse = purse.as_ref().and_then(|key| purses.lend(key));
             lines.add(&key.0, decide(&mut case.order, world), case.source);
+            purses.take_back(purse, case.order.purse.take());
         }
         tx.save_orders(&cases, &self.catalogue).await?;
+        deposits::settle(&mut tx, &mut purses, &mut lines).await?;
         if !lines.is_empty() {
             let numbers = tx.number_lines(&lines).await?;
             tx.append(&lines, &numbers).await?;

@@ -10,6 +10,7 @@ pub(crate) mod answers;
 mod assignment;
 mod batch;
 pub(crate) mod catalogue;
+pub(crate) mod deposits;
 pub(crate) mod fold;
 pub mod followup;
 pub mod freshness;

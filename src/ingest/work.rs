@@ -7,6 +7,7 @@ use crate::rules::time::Instant;
 use crate::store::cases::{OrderKey, Source};
 use crate::store::dead_letters::DeadLetter;
 use crate::store::journal::Lines;
+use crate::store::recovery::Purses;
 use crate::telemetry::Outcome;
 
 /// What happens inside the transaction.
@@ -19,6 +20,8 @@ pub(super) struct Work<'a> {
     pub(super) distrusted: Vec<(OrderKey, Block)>,
     /// Blocks, by reference, whose reason has turned out to be none.
     pub(super) trusted: Vec<(OrderKey, String)>,
+    /// Deposits that the batch may change.
+    pub(super) purses: Purses,
     pub(super) applied: Applied,
 }
 

@@ -1,5 +1,4 @@
-//! `agreement.published`: every default of the contract's section 4 filled in, what this version
-//! can't keep (deposits) refused rather than ignored.
+//! `agreement.published`: every default of the contract's section 4 filled in.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -14,8 +13,8 @@ use super::order::{VERSION_MAX, instant};
 use super::rejection::{Fault, Reason};
 use super::shape::has_shape;
 use crate::rules::agreement::{
-    Agreement, Anchor, AtLimit, Basis, Confirmation, Count, Cycle, DayKind, Excess, Free,
-    RefundFees, RefundSource, RefundTerms, Roll, SettlementTerms, Term,
+    Agreement, Anchor, AtLimit, Basis, Confirmation, Count, Cycle, DayKind, DepositTerms, Excess,
+    Free, RefundFees, RefundSource, RefundTerms, Roll, SettlementTerms, Term,
 };
 use crate::rules::ids::{AgreementId, CalendarId, MerchantId, TermName};
 use crate::rules::review::ReviewTerms;
@@ -119,7 +118,7 @@ fn stand_in(pointer: &str) -> &'static str {
 fn read(fields: &Fields<'_>) -> Result<Agreement, Fault> {
     let time_zone = fields.required("time_zone", fields.text("time_zone")?)?;
     let settlement = fields.required("settlement", fields.object("settlement")?)?;
-    let agreement = Agreement {
+    Ok(Agreement {
         agreement_id: fields.id("agreement_id", AgreementId::parse)?,
         version: fields.required("version", fields.whole("version", 1..=VERSION_MAX)?)?,
         merchant_id: fields.id("merchant_id", MerchantId::parse)?,
@@ -133,9 +132,8 @@ fn read(fields: &Fields<'_>) -> Result<Agreement, Fault> {
         review: review(fields)?,
         settlement: settlement_terms(&settlement)?,
         refund: refund(fields)?,
-    };
-    not_yet_supported(fields)?;
-    Ok(agreement)
+        deposit: deposit(fields)?,
+    })
 }
 
 fn terms(fields: &Fields<'_>) -> Result<Vec<Term>, Fault> {
@@ -283,6 +281,14 @@ fn cut_off(fields: &Fields<'_>) -> Result<Time, Fault> {
     })
 }
 
+fn deposit(fields: &Fields<'_>) -> Result<DepositTerms, Fault> {
+    let fields = fields.object("deposit")?.unwrap_or_default();
+    Ok(DepositTerms {
+        required: fields.plain("required")?.unwrap_or_default(),
+        top_up_bps: fields.whole("top_up_bps", BPS)?.unwrap_or_default(),
+    })
+}
+
 fn refund(fields: &Fields<'_>) -> Result<RefundTerms, Fault> {
     let fields = fields.object("refund")?.unwrap_or_default();
     Ok(RefundTerms {
@@ -303,26 +309,4 @@ fn review(fields: &Fields<'_>) -> Result<ReviewTerms, Fault> {
         on_silence: fields.word("on_silence")?.unwrap_or(usual.on_silence),
         decide_within_hours: hours("decide_within_hours", usual.decide_within_hours)?,
     })
-}
-
-/// Deposits come with a later version: an agreement that relies on them is refused, for not keeping
-/// one would be worse than not accepting it.
-fn not_yet_supported(fields: &Fields<'_>) -> Result<(), Fault> {
-    let mut asked = Vec::new();
-    if let Some(deposit) = fields.object("deposit")? {
-        let required = deposit
-            .plain("required")?
-            .is_some_and(|amount| !amount.is_zero());
-        asked.extend(required.then_some("/deposit/required"));
-        let top_up = deposit.whole("top_up_bps", BPS)?.unwrap_or(0) != 0;
-        asked.extend(top_up.then_some("/deposit/top_up_bps"));
-    }
-    if asked.is_empty() {
-        return Ok(());
-    }
-    let what = format!(
-        "{}: deposits are not supported by this version; leave the defaults",
-        asked.join(", ")
-    );
-    Err(Fault::new(Reason::Value, what))
 }

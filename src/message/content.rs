@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 
 use crate::rules::agreement::{Agreement, Cycle, Term};
 use crate::rules::calendar::Calendar;
+use crate::rules::deposit::DepositFact;
 use crate::rules::fact::{ContentHash, OrderEvent, PayoutResult, PayoutSubject, ReviewFact};
 use crate::rules::ids::{MerchantId, OrderId};
 use crate::rules::review::ReviewTerms;
@@ -206,6 +207,18 @@ pub fn of_payout(result: &PayoutResult) -> ContentHash {
     content.done()
 }
 
+/// The digest of a payment into a deposit or out of it.
+#[must_use]
+pub fn of_deposit(fact: &DepositFact) -> ContentHash {
+    let mut content = Content::of(fact.kind());
+    content.field("merchant_id", &fact.merchant);
+    content.field("transaction_id", &fact.transaction);
+    content.number("amount", fact.amount.decimal());
+    content.field("currency", fact.currency);
+    content.field("at", fact.at);
+    content.done()
+}
+
 /// The digest of an agreement version, defaults filled in.
 #[must_use]
 pub fn of_agreement(agreement: &Agreement) -> ContentHash {
@@ -229,6 +242,11 @@ pub fn of_agreement(agreement: &Agreement) -> ContentHash {
     content.word("excess", agreement.refund.excess);
     content.word("refund.fees", agreement.refund.fees);
     content.word("free", agreement.refund.free);
+    let deposit = &agreement.deposit;
+    let required = Some(deposit.required).filter(|required| !required.is_zero());
+    content.optional("deposit.required", required.map(|it| it.normalize()));
+    let top_up = Some(deposit.top_up_bps).filter(|bps| *bps > 0);
+    content.optional("top_up_bps", top_up);
     content.done()
 }
 

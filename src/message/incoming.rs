@@ -9,7 +9,8 @@ use super::fields::Fields;
 use super::hints::Hints;
 use super::rejection::{Fault, Reason, Rejection};
 use super::{
-    Record, UNREADABLE_HEADER, agreement, calendar, content, envelope, order, payout, review,
+    Record, UNREADABLE_HEADER, agreement, calendar, content, deposit, envelope, order, payout,
+    review,
 };
 use crate::rules::fact::{ContentHash, Fact, FactKind, OrderEvent};
 use crate::rules::review::Decision;
@@ -73,6 +74,8 @@ pub enum InputType {
     DisputeClosed,
     AgreementPublished,
     CalendarPublished,
+    DepositCredited,
+    DepositWithdrawn,
     PayoutPaid,
     PayoutFailed,
     ReviewRequested,
@@ -82,7 +85,7 @@ pub enum InputType {
 
 impl InputType {
     /// Every type.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::OrderCompleted,
         Self::OrderConfirmed,
         Self::OrderDelivered,
@@ -93,6 +96,8 @@ impl InputType {
         Self::DisputeClosed,
         Self::AgreementPublished,
         Self::CalendarPublished,
+        Self::DepositCredited,
+        Self::DepositWithdrawn,
         Self::PayoutPaid,
         Self::PayoutFailed,
         Self::ReviewRequested,
@@ -114,6 +119,8 @@ impl InputType {
             Self::DisputeClosed => "dispute.closed.v1",
             Self::AgreementPublished => "agreement.published.v1",
             Self::CalendarPublished => "calendar.published.v1",
+            Self::DepositCredited => "deposit.credited.v1",
+            Self::DepositWithdrawn => "deposit.withdrawn.v1",
             Self::PayoutPaid => "payout.paid.v1",
             Self::PayoutFailed => "payout.failed.v1",
             Self::ReviewRequested => "review.requested.v1",
@@ -173,7 +180,7 @@ fn read(
     match &mut accepted.fact {
         Fact::Order(fact) => fact.recorded_at = record.timestamp,
         Fact::Review(fact) => fact.recorded_at = record.timestamp,
-        Fact::Agreement(_) | Fact::Calendar(_) | Fact::Payout(_) => {}
+        Fact::Agreement(_) | Fact::Calendar(_) | Fact::Deposit(_) | Fact::Payout(_) => {}
     }
     accepted.off_time = check_time(&accepted, record.timestamp, limits)?;
     Ok(accepted)
@@ -216,6 +223,12 @@ fn fact(
             let content = content::of_calendar(&calendar);
             return Ok(accepted(Fact::Calendar(Box::new(calendar)), content, None));
         }
+        InputType::DepositCredited | InputType::DepositWithdrawn => {
+            let withdrawn = input == InputType::DepositWithdrawn;
+            let fact = deposit::fact(fields, withdrawn, traceparent)?;
+            let (content, at) = (fact.content, fact.at);
+            return Ok(accepted(Fact::Deposit(fact), content, Some(at)));
+        }
         InputType::PayoutPaid | InputType::PayoutFailed => {
             let paid = input == InputType::PayoutPaid;
             let result = payout::result(fields, paid, traceparent)?;
@@ -242,7 +255,9 @@ fn frees_money(fact: &Fact) -> bool {
     let what = match fact {
         Fact::Order(fact) => &fact.what,
         Fact::Review(fact) => &fact.what,
-        Fact::Agreement(_) | Fact::Calendar(_) | Fact::Payout(_) => return false,
+        Fact::Agreement(_) | Fact::Calendar(_) | Fact::Deposit(_) | Fact::Payout(_) => {
+            return false;
+        }
     };
     match what {
         OrderEvent::Completed(_)

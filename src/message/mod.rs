@@ -9,6 +9,7 @@ mod calendar;
 pub mod check;
 pub mod content;
 pub mod dead_letter;
+mod deposit;
 mod envelope;
 mod fields;
 mod hints;

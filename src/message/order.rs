@@ -130,11 +130,11 @@ fn refunded(fields: &Fields<'_>) -> Result<Refunded, Fault> {
     })
 }
 
-fn currency(fields: &Fields<'_>) -> Result<Currency, Fault> {
+pub(super) fn currency(fields: &Fields<'_>) -> Result<Currency, Fault> {
     fields.required("currency", fields.currency("currency")?)
 }
 
-fn positive(fields: &Fields<'_>, currency: Currency) -> Result<Amount, Fault> {
+pub(super) fn positive(fields: &Fields<'_>, currency: Currency) -> Result<Amount, Fault> {
     let amount = fields.required("amount", fields.amount("amount", currency)?)?;
     if amount.is_zero() {
         return Err(fields.fault(Reason::Money, "amount", "must be above zero"));

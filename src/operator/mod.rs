@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::config::Config;
 use crate::ingest::{self, Rules};
-use crate::release::passage;
+use crate::release::{passage, recovery};
 use crate::rules::decide::World;
 use crate::rules::ids::{HoldId, MerchantId, OrderId};
 use crate::rules::pause::{Pause, Pauses};
@@ -269,7 +269,12 @@ impl Operator {
             approval: &self.rules.approval,
         };
         let order = &mut case.order;
+        let purse = currency.map(|currency| (key.0.clone(), currency));
+        let releases = pauses.and(purse.clone().zip(orders::free(order)));
+        let mut purses = recovery::lock(tx, releases.into_iter().collect()).await?;
+        order.purse = purse.as_ref().and_then(|purse| purses.lend(purse));
         let decided = orders::decide(order, request, act.id, &act.by.reason, world)?;
+        purses.take_back(purse, order.purse.take());
         let mut outcome = Outcome::of(request, decided.says);
         outcome.about.order = Some(key.1.clone());
         outcome.about.currency = currency;
@@ -282,6 +287,7 @@ impl Operator {
         let mut lines = Lines::default();
         lines.add_by(&key.0, decided.entries, act.id);
         tx.save_orders(&cases, &catalogue).await?;
+        tx.save_purses(&purses).await?;
         if !lines.is_empty() {
             let numbers = tx.number_lines(&lines).await?;
             tx.append(&lines, &numbers).await?;

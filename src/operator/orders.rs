@@ -58,7 +58,7 @@ pub(super) fn decide(
             let on = on.map(|on| on.to_string()).unwrap_or_default();
             Decided {
                 says: format!("the hold's money goes no earlier than {until}, settlement {on}"),
-                ..changed(order, &claim, entry)
+                ..changed(order, &claim, vec![entry])
             }
         }
         Request::Pause { .. } | Request::Resume { .. } => {
@@ -74,7 +74,7 @@ pub(super) fn decide(
 }
 
 /// Left and not blocked, all holds together; `None` before the order was sold.
-fn free(order: &Order) -> Option<Amount> {
+pub(super) fn free(order: &Order) -> Option<Amount> {
     let currency = order.sale.as_ref()?.value.currency;
     let frees = order.holds.iter().map(crate::rules::hold::Hold::free);
     Amount::sum(currency, frees).ok()
@@ -137,12 +137,14 @@ fn let_go(
     let amount = amount_of(order, amount)?;
     let mut claim = claim(order, hold)?;
     let portion = by_hand::early(&claim.hold, amount).or_else(|it| refuse(it.to_string()))?;
-    let entry = release::issue(&mut claim, &portion, None, world.now);
+    let purse = order.purse.as_mut();
+    let purse = purse.expect("a release by hand is lent its merchant's purse");
+    let entries = release::issue(&mut claim, &portion, None, purse, world.now);
     let (currency, sum) = (claim.currency, portion.amount);
     Ok(Decided {
         lets_go: Some(sum),
         says: format!("{sum} {currency} of the hold are released"),
-        ..changed(order, &claim, entry)
+        ..changed(order, &claim, entries)
     })
 }
 
@@ -162,14 +164,14 @@ fn claim(order: &Order, hold: HoldId) -> Result<Claim, OperatorError> {
 }
 
 /// Puts the changed hold back into its order.
-fn changed(order: &mut Order, claim: &Claim, entry: Entry) -> Decided {
+fn changed(order: &mut Order, claim: &Claim, entries: Vec<Entry>) -> Decided {
     for hold in &mut order.holds {
         if hold.id == claim.hold.id {
             hold.clone_from(&claim.hold);
         }
     }
     Decided {
-        entries: vec![entry],
+        entries,
         lets_go: None,
         says: String::new(),
     }

@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::Release;
 use crate::planted::{Bug, is_planted};
 use crate::rules::calendar::Calendars;
-use crate::rules::entry::{Entry, Event, ReleaseReason, SettlementClosed, SettlementSkipped};
+use crate::rules::entry::{
+    Entry, Event, ReleaseIssued, ReleaseReason, SettlementClosed, SettlementSkipped,
+};
 use crate::rules::hold::Hold;
 use crate::rules::ids::{MerchantId, SettlementId};
 use crate::rules::money::{Amount, Currency, MoneyError};
@@ -170,22 +172,28 @@ pub(super) async fn book(
     for (merchant, lines) in lines.iter_mut() {
         let first = numbers.get(merchant).map_or(0, |given| given.first);
         for (sequence, line) in (first..).zip(lines.iter()) {
-            let Some((key, gross)) = settled_by(merchant, &line.entry) else {
+            let Some((key, release)) = settled_by(merchant, &line.entry) else {
                 continue;
             };
             let settled_at = settled_at.get(&key).copied().unwrap_or(tx.now);
+            let zero = Amount::zero(key.1);
             let addition = additions.entry(key).or_insert_with(|| Addition {
                 settled_at,
                 releases: 0,
-                gross: Amount::zero(gross.1),
+                gross: zero,
+                recovered: zero,
+                to_deposit: zero,
                 first_sequence: sequence,
                 last_sequence: sequence,
             });
             addition.releases += 1;
-            addition.gross = addition
-                .gross
-                .plus(gross.0)
-                .map_err(|error| StoreError::Unreadable(error.to_string()))?;
+            let plus = |sum: Amount, more| {
+                sum.plus(more)
+                    .map_err(|error| StoreError::Unreadable(error.to_string()))
+            };
+            addition.gross = plus(addition.gross, release.gross)?;
+            addition.recovered = plus(addition.recovered, release.recovered)?;
+            addition.to_deposit = plus(addition.to_deposit, release.to_deposit)?;
             addition.last_sequence = sequence;
         }
     }
@@ -203,18 +211,17 @@ pub(super) async fn book(
     tx.append(lines, &numbers).await
 }
 
-/// The settlement that a journal line adds to, and how much.
-pub(crate) fn settled_by(
+/// The settlement that a journal line adds to, and the release that it is.
+pub(crate) fn settled_by<'a>(
     merchant: &MerchantId,
-    entry: &Entry,
-) -> Option<(SettlementKey, (Amount, Currency))> {
+    entry: &'a Entry,
+) -> Option<(SettlementKey, &'a ReleaseIssued)> {
     let Event::ReleaseIssued(release) = &entry.event else {
         return None;
     };
-    let currency = entry.currency?;
-    let key = (merchant.clone(), currency, release.settlement_date?);
+    let key = (merchant.clone(), entry.currency?, release.settlement_date?);
     release.settlement_id?;
-    Some((key, (release.gross, currency)))
+    Some((key, release))
 }
 
 /// Closes the parts that nothing due waits for.

@@ -7,6 +7,7 @@
 //! [`Release::release_once`] is the bounded step that the loop and the tests call.
 
 pub(crate) mod booking;
+pub(crate) mod recovery;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,12 +22,15 @@ use crate::planted::{Bug, is_planted};
 use crate::rules::calendar::Calendars;
 use crate::rules::entry::Entry;
 use crate::rules::ids::SettlementId;
+use crate::rules::pause::Pauses;
+use crate::rules::recovery::Purse;
 use crate::rules::release::{self, Claim, Clock, Judgement, SettlementPart};
 use crate::rules::time::Instant;
 use crate::store::agreements::Catalogue;
 use crate::store::due::{DueHold, Hint};
 use crate::store::journal::Lines;
 use crate::store::positions::Gate;
+use crate::store::recovery::PurseKey;
 use crate::store::settlements::SettlementKey;
 use crate::store::{Store, StoreError, Tx};
 use crate::telemetry;
@@ -104,36 +108,21 @@ impl Release {
             (tx.now, horizon)
         };
         let batch_max = i64::from(self.config.release.batch_max);
+        let clock = Clock {
+            now,
+            gate: Some(horizon),
+            not_before: self.not_before,
+        };
         let pauses = tx.hold_pauses().await?;
-        tx.open_catalogue(&mut self.catalogue, &[], false).await?;
-        let (claimed, holds) = tx
-            .claim_due(horizon, batch_max, &mut self.catalogue)
-            .await?;
-        let step = if claimed == 0 {
-            let closed = close(&mut tx, horizon, batch_max).await?;
+        let credits = self.release_credits(&mut tx, horizon, batch_max).await?;
+        let step = if credits > 0 {
             Step {
-                closed,
-                ..Step::default()
-            }
-        } else {
-            let clock = Clock {
-                now,
-                gate: Some(horizon),
-                not_before: self.not_before,
-            };
-            let (paused, holds): (Vec<DueHold>, Vec<DueHold>) =
-                holds.into_iter().partition(|due| {
-                    pauses
-                        .over(&due.claim.merchant, due.claim.currency)
-                        .is_some()
-                });
-            keep(&mut tx, &paused).await?;
-            let releases = self.release(&mut tx, holds, clock).await?;
-            Step {
-                claimed,
-                releases,
+                claimed: credits,
+                releases: credits,
                 closed: 0,
             }
+        } else {
+            self.release_due(&mut tx, &pauses, clock, batch_max).await?
         };
         if step == Step::default() {
             tx.rollback().await?;
@@ -141,6 +130,37 @@ impl Release {
             tx.commit().await?;
         }
         Ok(step)
+    }
+
+    /// Releases what holds have due by the gate's moment; when none has, closes settlements.
+    async fn release_due(
+        &mut self,
+        tx: &mut Tx,
+        pauses: &Pauses,
+        clock: Clock,
+        limit: i64,
+    ) -> Result<Step, StoreError> {
+        let horizon = clock.gate.unwrap_or(clock.now);
+        tx.open_catalogue(&mut self.catalogue, &[], false).await?;
+        let (claimed, holds) = tx.claim_due(horizon, limit, &mut self.catalogue).await?;
+        if claimed == 0 {
+            let closed = close(tx, horizon, limit).await?;
+            return Ok(Step {
+                closed,
+                ..Step::default()
+            });
+        }
+        let (paused, holds): (Vec<DueHold>, Vec<DueHold>) = holds.into_iter().partition(|due| {
+            let claim = &due.claim;
+            pauses.over(&claim.merchant, claim.currency).is_some()
+        });
+        keep(tx, &paused).await?;
+        let releases = self.release(tx, holds, clock).await?;
+        Ok(Step {
+            claimed,
+            releases,
+            closed: 0,
+        })
     }
 
     /// How far the gate lets releases pass at this moment.
@@ -176,6 +196,11 @@ impl Release {
                 judged.push(Some(release::judge(&due.claim, clock)));
             }
         }
+        let sums = holds.iter().zip(&judged).flat_map(|(due, judgement)| {
+            let portions = judgement.iter().flat_map(|it| &it.portions);
+            portions.map(|portion| (purse(due), portion.amount))
+        });
+        let mut purses = recovery::lock(tx, sums.collect()).await?;
         let skipped = self.under_minimum(tx, &holds, &judged, clock.now).await?;
         for (key, entry) in &skipped {
             lines.add(&key.0, entry.clone(), None);
@@ -187,7 +212,15 @@ impl Release {
                 continue;
             };
             let merchant = due.claim.merchant.clone();
-            let carried = carry_out(&mut due.claim, &judgement, &skipped, &calendars, clock.now);
+            let purse = purses.of(&purse(due));
+            let carried = carry_out(
+                &mut due.claim,
+                &judgement,
+                &skipped,
+                &calendars,
+                purse,
+                clock.now,
+            );
             lines.add(&merchant, carried.entries, None);
             releases += carried.releases;
             if judgement.limit_alert {
@@ -203,6 +236,7 @@ impl Release {
             }
         }
         tx.save_due(&holds).await?;
+        tx.save_purses(&purses).await?;
         tx.hint(&hints).await?;
         let before = holds.iter().map(|due| (&due.claim, &due.before));
         book(tx, &mut lines, &settled_at(before)).await?;
@@ -239,6 +273,7 @@ pub(crate) fn carry_out(
     judgement: &Judgement,
     skipped: &BTreeMap<SettlementKey, Option<Entry>>,
     calendars: &Calendars,
+    purse: &mut Purse,
     now: Instant,
 ) -> Carried {
     let mut carried = Carried {
@@ -261,11 +296,15 @@ pub(crate) fn carry_out(
             id: SettlementId::of(&merchant, currency, day),
             part: 0,
         });
-        let entry = release::issue(claim, portion, part, now);
-        carried.entries.push(entry);
+        let entries = release::issue(claim, portion, part, purse, now);
+        carried.entries.extend(entries);
         carried.releases += 1;
     }
     carried
+}
+
+fn purse(due: &DueHold) -> PurseKey {
+    (due.claim.merchant.clone(), due.claim.currency)
 }
 
 fn hint(due: &DueHold, due_at: Instant) -> Hint {

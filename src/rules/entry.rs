@@ -4,7 +4,8 @@
 //! `previous`) is added when the journal is written.
 //!
 //! An event's id is made of its type, its subject and its cause. The subject is what the event is
-//! about: the hold for `hold.*`, the receivable for `receivable.*`, the release for
+//! about: the hold for `hold.*`, the receivable for `receivable.*`, the credit for `credit.opened`, the currency for
+//! `deposit.changed`, the release for
 //! `release.issued` and `payout.settled`, the settlement for `settlement.*`, the refund or dispute
 //! for `refund.applied`, the review for `review.*`, the order for `order.accepted`, the agreement for `agreement.accepted`.
 //! The cause is the business key of the fact (`refund:R-1`), of the attempt for a release, of the
@@ -21,6 +22,9 @@ use super::ids::{
 use super::money::{Amount, Currency};
 use super::time::Instant;
 
+pub use super::debt_events::{
+    CreditOpened, DepositChanged, Direction, ReceivableOpened, ReceivableRecovered,
+};
 pub use super::entry_review::{ReviewClosed, ReviewOverdue, ReviewReminded, ReviewRequested};
 pub use super::entry_settlement::{PayoutSettled, SettlementClosed, SettlementSkipped};
 
@@ -60,6 +64,11 @@ impl Entry {
             },
             Event::ReceivableOpened(it) => it.receivable_id.to_string(),
             Event::ReceivableRecovered(it) => it.receivable_id.to_string(),
+            Event::CreditOpened(it) => it.credit_id.to_string(),
+            Event::DepositChanged(_) => {
+                let code = self.currency.map(|currency| currency.code().to_owned());
+                code.unwrap_or_default()
+            }
             Event::ReleaseIssued(it) => it.release_id.to_string(),
             Event::SettlementClosed(it) => it.settlement_id.to_string(),
             Event::SettlementSkipped(it) => it.settlement_id.to_string(),
@@ -79,6 +88,7 @@ impl Entry {
         let subject = match &self.event {
             Event::OrderAccepted(_)
             | Event::RefundApplied(_)
+            | Event::DepositChanged(_)
             | Event::AgreementAccepted(_)
             | Event::ReviewRequested(_)
             | Event::ReviewReminded(_)
@@ -149,6 +159,8 @@ pub enum Event {
     RefundApplied(RefundApplied),
     ReceivableOpened(ReceivableOpened),
     ReceivableRecovered(ReceivableRecovered),
+    CreditOpened(CreditOpened),
+    DepositChanged(DepositChanged),
     ReleaseIssued(ReleaseIssued),
     SettlementClosed(SettlementClosed),
     SettlementSkipped(SettlementSkipped),
@@ -177,6 +189,8 @@ impl Event {
             Self::RefundApplied(_) => "holdback.refund.applied.v1",
             Self::ReceivableOpened(_) => "holdback.receivable.opened.v1",
             Self::ReceivableRecovered(_) => "holdback.receivable.recovered.v1",
+            Self::CreditOpened(_) => "holdback.credit.opened.v1",
+            Self::DepositChanged(_) => "holdback.deposit.changed.v1",
             Self::ReleaseIssued(_) => "holdback.release.issued.v1",
             Self::SettlementClosed(_) => "holdback.settlement.closed.v1",
             Self::SettlementSkipped(_) => "holdback.settlement.skipped.v1",
@@ -329,25 +343,6 @@ pub enum SourceKind {
     Hold,
     Deposit,
     Receivable,
-}
-
-/// The merchant owes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ReceivableOpened {
-    pub receivable_id: ReceivableId,
-    pub amount: Amount,
-    pub refund_id: Option<RefundId>,
-    pub dispute_id: Option<DisputeId>,
-}
-
-/// The merchant owes less.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ReceivableRecovered {
-    pub receivable_id: ReceivableId,
-    pub amount: Amount,
-    pub left: Amount,
-    /// `cancellation`, or `dispute` when a lost chargeback turned out smaller.
-    pub by: &'static str,
 }
 
 /// The decision that payout systems act on.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::agreement::Agreement;
 use super::calendar::Calendar;
+use super::deposit::DepositFact;
 use super::ids::{DisputeId, MerchantId, OrderId, RefundId, ReleaseId, ReviewId, SettlementId};
 use super::money::{Amount, Currency};
 use super::review::Decision;
@@ -23,6 +24,7 @@ pub enum Fact {
     Order(OrderFact),
     Agreement(Box<Agreement>),
     Calendar(Box<Calendar>),
+    Deposit(DepositFact),
     Payout(PayoutResult),
     Review(ReviewFact),
 }

@@ -12,6 +12,7 @@ use super::fact::{
 use super::hold::Hold;
 use super::ids::{DisputeId, HoldId, MerchantId, OrderId, ReceivableId, RefundId, ReviewId};
 use super::money::{Amount, Currency, MoneyError, less};
+use super::recovery::{Credit, Purse};
 use super::review::Review;
 use super::time::Instant;
 
@@ -37,6 +38,12 @@ pub struct Order {
     /// Blocks other than disputes.
     pub blocks: Vec<Block>,
     pub receivables: Vec<Receivable>,
+    /// What this order's facts have just given back to the merchant apart from its holds. The clock
+    /// releases it, elsewhere: an order that is loaded has none.
+    pub credits: Vec<Credit>,
+    /// The merchant's deposit in the sale's currency, while a fact is applied that may take from it
+    /// or give back to it: the caller puts it here and takes it back.
+    pub purse: Option<Purse>,
     /// Facts that wait: for the sale, for an agreement, or for their dispute.
     pub parked: Vec<OrderFact>,
     /// The sale's trace context, for the releases that follow from it.
@@ -65,6 +72,8 @@ pub struct Refund {
     pub from_reversed: Amount,
     /// Of `charged`, what came out of the order's holds.
     pub from_holds: Amount,
+    /// Of `charged`, what came out of the merchant's deposit.
+    pub from_deposit: Amount,
     /// Of `charged`, what opened a receivable.
     pub from_receivable: Amount,
 }
@@ -89,6 +98,7 @@ pub struct Dispute {
     pub charged: Amount,
     pub from_reversed: Amount,
     pub from_holds: Amount,
+    pub from_deposit: Amount,
     pub from_receivable: Amount,
 }
 
@@ -156,6 +166,8 @@ impl Order {
             reviews: Vec::new(),
             blocks: Vec::new(),
             receivables: Vec::new(),
+            credits: Vec::new(),
+            purse: None,
             parked: Vec::new(),
             traceparent: None,
         }

@@ -28,6 +28,8 @@ pub(super) struct Agenda {
     looks: BTreeMap<Instant, Vec<(usize, u16)>>,
     /// Places of orders whose reviews come to a moment.
     watches: BTreeMap<Instant, BTreeSet<usize>>,
+    /// Places of orders with credits that may go.
+    credits: BTreeMap<Instant, BTreeSet<usize>>,
     closings: BTreeMap<Instant, BTreeSet<SettlementKey>>,
     settlements: HashMap<SettlementKey, Settlement>,
 }
@@ -58,7 +60,9 @@ impl Agenda {
         let look = self.looks.keys().next();
         let closing = self.closings.keys().next();
         let watch = self.watches.keys().next();
-        look.into_iter().chain(closing).chain(watch).min().copied()
+        let credit = self.credits.keys().next();
+        let all = look.into_iter().chain(closing).chain(watch).chain(credit);
+        all.min().copied()
     }
 
     pub(super) fn look(&mut self, at: Instant, place: usize, term_no: u16) {
@@ -70,11 +74,12 @@ impl Agenda {
     }
 
     pub(super) fn watched(&mut self, now: Instant) -> BTreeSet<usize> {
-        let mut places = BTreeSet::new();
-        while let Some(entry) = self.watches.first_entry().filter(|it| *it.key() <= now) {
-            places.append(&mut entry.remove());
-        }
-        places
+        passed(&mut self.watches, now)
+    }
+
+    /// The order's credits may go.
+    pub(super) fn pay(&mut self, at: Instant, place: usize) {
+        self.credits.entry(at).or_default().insert(place);
     }
 
     fn due(&mut self, now: Instant) -> Vec<(usize, u16)> {
@@ -132,10 +137,7 @@ impl Agenda {
 
     /// The parts that are complete, by merchant, currency and date.
     fn complete(&mut self, now: Instant) -> Vec<ClosedPart> {
-        let mut keys = BTreeSet::new();
-        while let Some(entry) = self.closings.first_entry().filter(|it| *it.key() <= now) {
-            keys.append(&mut entry.remove());
-        }
+        let keys = passed(&mut self.closings, now);
         let mut parts = Vec::new();
         for key in keys {
             let Some(open) = self.settlements.get_mut(&key) else {
@@ -164,6 +166,15 @@ impl Agenda {
     }
 }
 
+/// Takes out what has come.
+fn passed<T: Ord>(ahead: &mut BTreeMap<Instant, BTreeSet<T>>, now: Instant) -> BTreeSet<T> {
+    let mut all = BTreeSet::new();
+    while let Some(entry) = ahead.first_entry().filter(|it| *it.key() <= now) {
+        all.append(&mut entry.remove());
+    }
+    all
+}
+
 impl Settlement {
     fn empty(key: &SettlementKey, settled_at: Instant) -> Self {
         let nothing = Amount::zero(key.1);
@@ -183,6 +194,8 @@ impl<S: Sink> Simulation<S> {
     /// Looks at the holds whose time has come and releases what is due.
     pub(super) fn release(&mut self) -> anyhow::Result<()> {
         let now = self.now();
+        let credits = passed(&mut self.agenda.credits, now);
+        self.release_credits(&credits)?;
         let due = self.agenda.due(now);
         let due = self.claims(&due);
         let clock = Clock {
@@ -197,7 +210,11 @@ impl<S: Sink> Simulation<S> {
         let calendars = self.catalogue.calendars();
         for (mut due, judgement) in due.into_iter().zip(&judged) {
             let merchant = due.claim.merchant.clone();
-            let carried = carry_out(&mut due.claim, judgement, &waits, &calendars, now);
+            let key = (merchant.clone(), due.claim.currency);
+            let mut purse = self.purses.whole(&key, &self.orders);
+            let claim = &mut due.claim;
+            let carried = carry_out(claim, judgement, &waits, &calendars, &mut purse, now);
+            self.purses.settle(&merchant, purse, &mut self.orders);
             for mut entry in carried.entries {
                 self.agenda.add(&merchant, &mut entry, &settled_at, now)?;
                 self.payouts.issued(&merchant, &entry);
@@ -308,7 +325,7 @@ struct Together {
 }
 
 impl Payouts {
-    fn issued(&mut self, merchant: &MerchantId, entry: &Entry) {
+    pub(super) fn issued(&mut self, merchant: &MerchantId, entry: &Entry) {
         let (Event::ReleaseIssued(release), Some(currency)) = (&entry.event, entry.currency) else {
             return;
         };

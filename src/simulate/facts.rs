@@ -1,7 +1,8 @@
 //! Facts about orders, and what agreements and calendars set in motion after the fact.
 
 use super::books::Sink;
-use super::{OrderKey, Simulation};
+use super::{OrderKey, Simulation, purses};
+use crate::ingest::deposits::brought;
 use crate::ingest::fold::{self, is_of_review, own_id, stranger, suspicion};
 use crate::rules::decide::{self, Verdict, World};
 use crate::rules::fact::{FactKey, FactKind, OrderFact};
@@ -30,7 +31,10 @@ impl<S: Sink> Simulation<S> {
         let case = self.orders.at_mut(place);
         let waited_for = case.is_heard() && case.order.sale.is_none();
         let looks = case.looks();
-        match fold::fold(&mut case.order, fact, home, world) {
+        case.order.purse = self.purses.lend(&case.order, brought(fact));
+        let answer = fold::fold(&mut case.order, fact, home, world);
+        self.purses.take_back(&mut case.order, place);
+        match answer {
             Ok(outcome) => {
                 if outcome.verdict == Verdict::Kept {
                     case.lines.push((fact.key(), line));
@@ -100,6 +104,9 @@ impl<S: Sink> Simulation<S> {
                 }
             }
             let order = &case.order;
+            if !order.credits.is_empty() && !purses::is_kept(order) {
+                self.agenda.pay(now, place);
+            }
             if let Some(at) = order.reviews.iter().filter_map(Review::next_at).min() {
                 self.agenda.watch(at, place);
             }

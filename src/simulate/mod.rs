@@ -17,6 +17,7 @@ mod figures;
 mod input;
 mod lines;
 mod orders;
+mod purses;
 mod reviews;
 mod summary;
 
@@ -44,6 +45,7 @@ use books::Books;
 use catalogue::Catalogue;
 use due::{Agenda, Payouts};
 use orders::Orders;
+use purses::Purses;
 
 pub use books::{Letter, Said, Sink};
 pub use input::{Reader, agreements};
@@ -67,6 +69,7 @@ pub struct Simulation<S> {
     approval: Approval,
     agenda: Agenda,
     payouts: Payouts,
+    purses: Purses,
     books: Books<S>,
     /// The greatest business time so far; unknown until the first message that has one.
     clock: Option<Instant>,
@@ -107,6 +110,7 @@ impl<S: Sink> Simulation<S> {
             approval: Approval::default(),
             agenda: Agenda::default(),
             payouts: Payouts::default(),
+            purses: Purses::default(),
             books: Books::new(sink),
             clock: None,
             leading: Vec::new(),
@@ -186,6 +190,7 @@ impl<S: Sink> Simulation<S> {
             self.clock = Some(at);
             self.watch()?;
             self.release()?;
+            self.pay_debts()?;
             self.close()?;
         }
         Ok(())
@@ -215,6 +220,7 @@ impl<S: Sink> Simulation<S> {
                         self.recompute(&calendar.calendar)?;
                     }
                 }
+                Fact::Deposit(fact) => self.deposit(line, &fact)?,
                 Fact::Payout(result) => match self.payouts.answer(&result) {
                     Ok(entries) => self.say_all(&result.merchant, &entries)?,
                     Err(rejection) => self.reject(line, &rejection)?,
@@ -222,6 +228,7 @@ impl<S: Sink> Simulation<S> {
             },
         }
         self.reblock()?;
+        self.pay_debts()?;
         self.orders
             .forget(self.now(), self.forget_after, |release| {
                 self.payouts.forget(release);
@@ -278,7 +285,9 @@ impl<S: Sink> Simulation<S> {
         };
         let case = self.orders.at_mut(place);
         let looks = case.looks();
+        case.order.purse = self.purses.lend(&case.order, None);
         let entries = decide(&mut case.order, world);
+        self.purses.take_back(&mut case.order, place);
         self.say_all(&key.0, &entries)?;
         self.changed(place, &looks);
         Ok(())

@@ -61,6 +61,8 @@ impl Case {
         let order = &self.order;
         order.agreement.is_some()
             && order.parked.is_empty()
+            && order.credits.is_empty()
+            && order.receivables.iter().all(|it| it.left.is_zero())
             && order.holds.iter().all(|hold| hold.left.is_zero())
             && order.disputes.iter().all(|it| it.closed.is_some())
             && order.blocks.iter().all(|it| it.cleared_at.is_some())

@@ -1,5 +1,5 @@
 -- The journal's sums against the rows that they stand for; a row per difference.
--- Accounts by number: 1 proceeds, 2 held, 3 payable, 6 receivable, 7 paid. An account's balance is
+-- Accounts by number: 1 proceeds, 2 held, 3 payable, 5 deposit, 6 receivable, 7 paid. An account's balance is
 -- what it was credited less what it was debited; a debt stands on the debit side. Events 12 and 13
 -- (release.issued, settlement.closed) are the ones of the releases' topic.
 WITH moves AS (
@@ -12,18 +12,22 @@ balances AS (
     SELECT merchant_id, currency, account, sum(amount) AS balance
     FROM moves GROUP BY merchant_id, currency, account),
 tables AS (
-    SELECT merchant_id, currency, 2::smallint AS account, sum(left_now) AS balance
-    FROM holds GROUP BY merchant_id, currency
+    SELECT merchant_id, currency, 2::smallint AS account, sum(held) AS balance
+    FROM (SELECT merchant_id, currency, left_now AS held FROM holds
+          UNION ALL SELECT merchant_id, currency, amount FROM credits) AS kept
+    GROUP BY merchant_id, currency
     UNION ALL
     SELECT merchant_id, currency, 6::smallint, -sum(left_now)
     FROM receivables GROUP BY merchant_id, currency
+    UNION ALL
+    SELECT merchant_id, currency, 5::smallint, balance FROM deposits
     UNION ALL
     SELECT merchant_id, currency, 7::smallint, sum(amount)
     FROM payouts WHERE state = 2 GROUP BY merchant_id, currency),
 accounts AS (
     SELECT merchant_id, currency, account, coalesce(b.balance, 0) AS journal,
            coalesce(t.balance, 0) AS tables
-    FROM (SELECT * FROM balances WHERE account IN (2, 6, 7)) b
+    FROM (SELECT * FROM balances WHERE account IN (2, 5, 6, 7)) b
     FULL JOIN tables t USING (merchant_id, currency, account)),
 per_hold AS (
     SELECT h.merchant_id, h.currency, h.hold_id,
@@ -50,7 +54,7 @@ numbering AS (
 SELECT check_name AS "check!", merchant_id AS "merchant_id!", currency,
        journal AS "journal!", tables AS "tables!"
 FROM (
-    SELECT CASE account WHEN 2 THEN 'held' WHEN 6 THEN 'receivable' ELSE 'paid' END
+    SELECT CASE account WHEN 2 THEN 'held' WHEN 5 THEN 'deposit' WHEN 6 THEN 'receivable' ELSE 'paid' END
                AS check_name, merchant_id, currency, journal::text, tables::text
     FROM accounts WHERE journal <> tables
     UNION ALL

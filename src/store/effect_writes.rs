@@ -54,13 +54,15 @@ impl Tx {
         }
         sqlx::query!(
             "INSERT INTO refunds (merchant_id, order_id, refund_id, ordinal, amount, refunded_at,
-                 dispute_id, content, charged, from_reversed, from_holds, from_receivable)
+                 dispute_id, content, charged, from_reversed, from_holds, from_receivable,
+                 from_deposit)
              SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::integer[],
                  $5::numeric[], $6::timestamptz[], $7::text[], $8::bytea[], $9::numeric[],
-                 $10::numeric[], $11::numeric[], $12::numeric[])
+                 $10::numeric[], $11::numeric[], $12::numeric[], $13::numeric[])
              ON CONFLICT (merchant_id, refund_id) DO UPDATE SET charged = excluded.charged,
                  from_reversed = excluded.from_reversed, from_holds = excluded.from_holds,
-                 from_receivable = excluded.from_receivable",
+                 from_receivable = excluded.from_receivable,
+                 from_deposit = excluded.from_deposit",
             column(rows, Part::merchant) as _,
             column(rows, Part::order_id) as _,
             column(rows, |r| r.value.id.as_str().to_owned()) as _,
@@ -77,6 +79,7 @@ impl Tx {
             column(rows, |r| r.value.from_reversed.decimal()) as _,
             column(rows, |r| r.value.from_holds.decimal()) as _,
             column(rows, |r| r.value.from_receivable.decimal()) as _,
+            column(rows, |r| r.value.from_deposit.decimal()) as _,
         )
         .execute(&mut *self.inner)
         .await
@@ -99,11 +102,13 @@ impl Tx {
         sqlx::query!(
             "INSERT INTO disputes (merchant_id, order_id, dispute_id, kind, amount, version,
                  opened_at, opened_content, updates, closed_at, closed_content, outcome,
-                 refund_expected, charged, from_reversed, from_holds, from_receivable, kind_version)
+                 refund_expected, charged, from_reversed, from_holds, from_receivable, kind_version,
+                 from_deposit)
              SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::smallint[],
                  $5::numeric[], $6::bigint[], $7::timestamptz[], $8::bytea[], $9::jsonb[],
                  $10::timestamptz[], $11::bytea[], $12::smallint[], $13::numeric[],
-                 $14::numeric[], $15::numeric[], $16::numeric[], $17::numeric[], $18::bigint[])
+                 $14::numeric[], $15::numeric[], $16::numeric[], $17::numeric[], $18::bigint[],
+                 $19::numeric[])
              ON CONFLICT (merchant_id, dispute_id) DO UPDATE SET kind = excluded.kind,
                  kind_version = excluded.kind_version,
                  amount = excluded.amount, version = excluded.version,
@@ -111,7 +116,8 @@ impl Tx {
                  closed_content = excluded.closed_content, outcome = excluded.outcome,
                  refund_expected = excluded.refund_expected, charged = excluded.charged,
                  from_reversed = excluded.from_reversed, from_holds = excluded.from_holds,
-                 from_receivable = excluded.from_receivable",
+                 from_receivable = excluded.from_receivable,
+                 from_deposit = excluded.from_deposit",
             column(rows, Part::merchant) as _,
             column(rows, Part::order_id) as _,
             column(rows, |r| r.value.id.as_str().to_owned()) as _,
@@ -144,6 +150,7 @@ impl Tx {
             column(rows, |r| r.value.from_receivable.decimal()) as _,
             column(rows, |r| i64::try_from(r.value.kind_version)
                 .unwrap_or(i64::MAX)) as _,
+            column(rows, |r| r.value.from_deposit.decimal()) as _,
         )
         .execute(&mut *self.inner)
         .await

@@ -3,7 +3,8 @@
 //!
 //! A transaction is never cancelled half-way: nobody wraps these futures in a timeout or a select.
 //! Rows are locked in one order everywhere: positions, pauses, catalogue, orders of reviews, orders, holds, merchants,
-//! settlements; inside a table by key.
+//! receivables, deposits, settlements; inside a table by key. New lines need their merchant's row only at the
+//! end; who meets open receivables takes it before them.
 
 pub mod agreements;
 pub mod audit;
@@ -14,6 +15,7 @@ pub mod catchup;
 mod causes;
 pub mod dead_letters;
 pub mod deployment;
+pub mod deposits;
 pub mod due;
 mod effect_writes;
 mod effects;
@@ -32,6 +34,7 @@ pub mod pauses;
 pub mod payouts;
 pub mod positions;
 pub mod publication;
+pub mod recovery;
 pub mod reviews;
 pub mod settlements;
 mod types;

@@ -7,6 +7,8 @@ mod bad_input;
 mod bookkeeping;
 mod calendars;
 mod clients;
+mod debts;
+mod deposits;
 mod gate;
 mod harness;
 mod operators;

@@ -12,6 +12,8 @@ use crate::harness::{Holdback, eventually};
 const STORY: &str = include_str!("../simulate/story.jsonl");
 /// Reviews by amount and by message: answered, decided, passed over in silence.
 const REVIEWS: &str = include_str!("../simulate/reviews.jsonl");
+/// Debts that releases, a deposit, a cancellation and a smaller chargeback pay; a deposit in and out.
+const DEBTS: &str = include_str!("../simulate/debts.jsonl");
 const UNTIL: &str = "2025-12-05T00:00:00Z";
 
 /// What an event says, without the times of its issue.
@@ -102,6 +104,11 @@ async fn the_service_says_what_was_foretold() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_service_says_what_was_foretold_of_reviews() {
     foretells(REVIEWS).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_service_says_what_was_foretold_of_debts() {
+    foretells(DEBTS).await;
 }
 
 async fn foretells(story: &str) {

@@ -11,6 +11,7 @@ use holdback::rules::fact::OrderFact;
 use holdback::rules::hold::Hold;
 use holdback::rules::money::{Amount, Currency};
 use holdback::rules::order::Order;
+use holdback::rules::recovery::Purse;
 use holdback::rules::release::{self, Claim, Clock};
 use holdback::rules::review::Approval;
 use holdback::rules::time::Instant;
@@ -111,16 +112,19 @@ impl Machine {
                 };
                 let judgement = release::judge(&claim, clock);
                 for portion in &judgement.portions {
-                    let entry = release::issue(&mut claim, portion, None, now);
-                    if let Event::ReleaseIssued(it) = &entry.event {
-                        self.released.push(Released {
-                            order: id.clone(),
-                            term: hold.term.to_string(),
-                            settlement_date: it.settlement_date,
-                            amount: units(it.amount, sale.currency),
-                        });
+                    // What a release pays of debts is not this model's: gross is.
+                    let mut purse = Purse::empty(sale.currency);
+                    for entry in release::issue(&mut claim, portion, None, &mut purse, now) {
+                        if let Event::ReleaseIssued(it) = &entry.event {
+                            self.released.push(Released {
+                                order: id.clone(),
+                                term: hold.term.to_string(),
+                                settlement_date: it.settlement_date,
+                                amount: units(it.gross, sale.currency),
+                            });
+                        }
+                        self.journal.push(entry);
                     }
-                    self.journal.push(entry);
                 }
                 if judgement.limit_alert {
                     self.journal.push(release::limit_reached(&mut claim, now));

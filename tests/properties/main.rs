@@ -61,6 +61,37 @@ proptest! {
         prop_assert!(other.order.parked.iter().all(of_another), "only what has no opening waits");
     }
 
+    /// Promise 4 with deposits: whenever they come, and whatever releases pay of debts in between.
+    #[test]
+    fn arrival_of_deposits_changes_no_net_position(
+        (case, facts) in shuffled(40 * DAY),
+        moves in prop::collection::vec((-4000..6000_i64, 0..15_usize, 0..15_usize), 0..6),
+        paid in prop::collection::vec((0..15_usize, 1..3000_i64), 0..4),
+    ) {
+        let moves: Vec<_> = moves.into_iter().filter(|(units, ..)| *units != 0).collect();
+        let sum: i64 = moves.iter().map(|(units, ..)| units).sum();
+        let play = |facts: &[OrderFact], place: fn(&(i64, usize, usize)) -> usize| {
+            let mut run = Run::new(&case);
+            for step in 0..15 {
+                for (number, it) in moves.iter().enumerate().filter(|(_, it)| place(it) == step) {
+                    run.deposit(number, it.0);
+                    run.check();
+                }
+                if let Some(fact) = facts.get(step) {
+                    run.apply(fact);
+                    run.check();
+                }
+                for (number, (_, units)) in (100..).zip(&paid).filter(|(_, it)| it.0 == step) {
+                    run.pay_elsewhere(*units, number);
+                    run.check();
+                }
+            }
+            run.net()
+        };
+        prop_assert_eq!(play(&case.facts, |it| it.1), model(&case, 0) + sum);
+        prop_assert_eq!(play(&facts, |it| it.2), model(&case, 0) + sum);
+    }
+
     /// Promise 4, second half: with one settlement on the 28th nothing is due before, though
     /// windows end and blocks are cleared.
     #[test]
@@ -100,6 +131,10 @@ proptest! {
             run.apply(fact);
             run.check();
             day += step;
+            if step % 2 == 1 {
+                run.pay_elsewhere(step * 700, day);
+                run.check();
+            }
             let went = run.release(at(day * DAY));
             run.check();
             prop_assert!(went == 0 || run.order.cancelled.is_none(), "a cancelled order has nothing to go");

@@ -12,8 +12,9 @@ use holdback::rules::entry::{Account, Entry};
 use holdback::rules::fact::{ContentHash, OrderFact};
 use holdback::rules::ids::{EventId, MerchantId, OrderId};
 use holdback::rules::money::{Amount, Currency};
-use holdback::rules::order::Order;
+use holdback::rules::order::{Order, Receivable};
 use holdback::rules::pause::Pauses;
+use holdback::rules::recovery::{self, Purse};
 use holdback::rules::release::{self, Claim, Clock, Judgement, SettlementPart};
 use holdback::rules::review::{Approval, Ruling};
 use holdback::rules::time::Instant;
@@ -41,6 +42,10 @@ pub struct Ledger {
     approval: Approval,
     now: Option<Instant>,
     event_ids: HashSet<EventId>,
+    /// The merchant's money apart from orders; scenarios with deposits are in CNY.
+    pub purse: Option<Purse>,
+    /// What withdrawals left owing.
+    pub withdrawals: Vec<Receivable>,
 }
 
 impl Ledger {
@@ -89,6 +94,9 @@ impl Ledger {
                 self.each_order(|order, world| Some(Ok(decide::watch(order, until, world))));
             }
             ["clock", at, rest @ ..] => self.clock(at, rest)?,
+            [at, what @ ("credited" | "withdrawn"), id, amount, currency] => {
+                self.deposit(at, *what == "withdrawn", id, (amount, currency))?;
+            }
             [at, rest @ ..] => self.happens(at, rest)?,
             [] => {}
         }
@@ -136,6 +144,9 @@ impl Ledger {
         };
         let zone = self.zone();
         self.cannot = None;
+        let brings = words.contains(&"CNY").then(|| self.purse());
+        order.purse = brings.or_else(|| self.purse_of(&order));
+        let mut of_a_fact = false;
         let result = if let Some(done) = by_hand::act(&mut order, words, at, &zone, world) {
             let mut outcome = blank();
             match done? {
@@ -163,11 +174,20 @@ impl Ledger {
                 recorded_at: None,
                 what,
             };
+            of_a_fact = true;
             decide::apply(&mut order, fact, world)
         };
+        let purse = order.purse.take();
         self.orders.insert((*id).to_owned(), order);
         if let Ok(outcome) = &result {
             self.step.extend(outcome.entries.iter().cloned());
+        }
+        if let Some(mut purse) = purse {
+            if of_a_fact {
+                purse.debts.clear();
+            }
+            self.keep(purse);
+            self.pay_debts();
         }
         self.outcome = Some(result);
         Ok(())
@@ -212,6 +232,10 @@ impl Ledger {
         }
         self.judged.clear();
         let calendars = self.calendars.clone();
+        let mut purse = self.purse();
+        if pauses.iter().next().is_none() {
+            self.release_credits(&mut purse, now);
+        }
         for (name, order) in &mut self.orders {
             let settled = order.agreement.as_ref().zip(order.sale.as_ref());
             let paused = |currency| pauses.over(&order.merchant, currency).is_some();
@@ -232,9 +256,11 @@ impl Ledger {
                     let carried = carry
                         .then(|| release::carry_over(&mut claim, portion, &calendars))
                         .flatten();
-                    self.step.push(carried.unwrap_or_else(|| {
-                        release::issue(&mut claim, portion, None::<SettlementPart>, now)
-                    }));
+                    let issued = carried.map(|entry| vec![entry]).unwrap_or_else(|| {
+                        let part = None::<SettlementPart>;
+                        release::issue(&mut claim, portion, part, &mut purse, now)
+                    });
+                    self.step.extend(issued);
                 }
                 if judgement.limit_alert {
                     self.step.push(release::limit_reached(&mut claim, now));
@@ -244,7 +270,17 @@ impl Ledger {
                 *hold = claim.hold;
             }
         }
+        self.keep(purse);
         Ok(())
+    }
+
+    fn release_credits(&mut self, purse: &mut Purse, now: Instant) {
+        for order in self.orders.values_mut() {
+            for credit in order.credits.drain(..) {
+                self.step
+                    .extend(recovery::issue_credit(&credit, purse, now));
+            }
+        }
     }
 
     /// What must be true after every line.
@@ -255,11 +291,20 @@ impl Ledger {
                 return Err(format!("two entries have the id of {entry:?}"));
             }
         }
+        let deposit = self.purse.as_ref().map(|purse| purse.deposit.decimal());
+        let booked = balance(self.journal.iter(), Account::Deposit);
+        if booked != deposit.unwrap_or_default() {
+            return Err(format!(
+                "the deposit is {deposit:?}, {booked} in the journal"
+            ));
+        }
         for (name, order) in &self.orders {
             if let Some(hold) = order.holds.iter().find(|hold| !hold.check()) {
                 return Err(format!("the hold does not add up: {hold:?}"));
             }
-            let held: Decimal = order.holds.iter().map(|hold| hold.left.decimal()).sum();
+            let credits = order.credits.iter().map(|credit| credit.amount);
+            let held = order.holds.iter().map(|hold| hold.left).chain(credits);
+            let held: Decimal = held.map(|amount| amount.decimal()).sum();
             let owed: Decimal = order.receivables.iter().map(|it| it.left.decimal()).sum();
             for (account, expected) in [(Account::Held, held), (Account::Receivable, -owed)] {
                 let booked = self.balance(name, account);
@@ -279,15 +324,19 @@ impl Ledger {
             let of = entry.order.as_ref();
             of.is_some_and(|id| id.as_str() == order)
         });
-        let transfers = entries.filter_map(|entry| entry.transfer);
-        transfers
-            .map(|it| match account {
-                _ if it.credit == account => it.amount.decimal(),
-                _ if it.debit == account => -it.amount.decimal(),
-                _ => Decimal::ZERO,
-            })
-            .sum()
+        balance(entries, account)
     }
+}
+
+fn balance<'a>(entries: impl Iterator<Item = &'a Entry>, account: Account) -> Decimal {
+    let transfers = entries.filter_map(|entry| entry.transfer);
+    transfers
+        .map(|it| match account {
+            _ if it.credit == account => it.amount.decimal(),
+            _ if it.debit == account => -it.amount.decimal(),
+            _ => Decimal::ZERO,
+        })
+        .sum()
 }
 
 fn blank() -> Outcome {

@@ -12,6 +12,7 @@ mod foretold;
 mod happenings;
 mod ledger;
 mod phrases;
+mod purse;
 mod setup;
 mod situations;
 

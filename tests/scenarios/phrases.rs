@@ -218,6 +218,8 @@ fn single(ledger: &Ledger, hold: Option<&Hold>, words: &[&str]) -> Result<(), St
                 .count();
             holds_true(found == wanted, &events(ledger))
         }
+        ["credit" | "deposit" | "withdrawals", ..] => of_the_merchant(ledger, words),
+        ["pays", amounts @ ..] => pays(ledger, amounts),
         ["sources", sources @ ..] => sources_are(ledger, &sources.join(" ")),
         ["review", review, state @ ..] => review_is(ledger, review, state),
         ["goes" | "waits" | "wakes", _] => judged(ledger, first()?, words),
@@ -245,6 +247,28 @@ fn described(review: &Review) -> String {
         (Some(closed), _) => format!("{:?} by {:?}", closed.decision, closed.by).to_lowercase(),
         (None, Some((at, moment))) => format!("next {} {at}", format!("{moment:?}").to_lowercase()),
         (None, None) => "open without a next moment".to_owned(),
+    }
+}
+
+/// What the merchant has and owes apart from holds.
+fn of_the_merchant(ledger: &Ledger, words: &[&str]) -> Result<(), String> {
+    match words {
+        ["credit", amount] => {
+            let credits = ledger.order().map(|order| order.credits.iter());
+            let credits = credits.into_iter().flatten();
+            let sum: Decimal = credits.map(|it| it.amount.decimal()).sum();
+            holds_true(sum == read::<Decimal>(amount)?, &sum.to_string())
+        }
+        ["deposit", amount] => {
+            let deposit = ledger.purse.as_ref().map(|purse| purse.deposit.to_string());
+            holds_true(deposit.as_deref() == Some(amount), &format!("{deposit:?}"))
+        }
+        ["withdrawals", "owe", amount] => {
+            let left = ledger.withdrawals.iter().map(|it| it.left.decimal());
+            let left: Decimal = left.sum();
+            holds_true(left == read::<Decimal>(amount)?, &left.to_string())
+        }
+        other => Err(format!("`{}` can't be expected", other.join(" "))),
     }
 }
 
@@ -289,6 +313,26 @@ fn holds_true(it: bool, actual: &str) -> Result<(), String> {
 fn events(ledger: &Ledger) -> String {
     let names = ledger.step.iter().map(|entry| entry.event.type_name());
     names.collect::<Vec<_>>().join(" ")
+}
+
+/// `pays 100.00 - 30.00 - 5.00 = 65.00 due`: gross, recovered, what went to the deposit (left away
+/// when it is nothing), amount and reason of each release.
+fn pays(ledger: &Ledger, expected: &[&str]) -> Result<(), String> {
+    let releases = ledger.step.iter().filter_map(|entry| match &entry.event {
+        Event::ReleaseIssued(it) => {
+            let reason = format!("{:?}", it.reason).to_lowercase();
+            let (gross, recovered, amount) = (it.gross, it.recovered, it.amount);
+            let to_deposit = Some(it.to_deposit).filter(|amount| !amount.is_zero());
+            let to_deposit = to_deposit.map(|amount| format!(" - {amount}"));
+            let to_deposit = to_deposit.unwrap_or_default();
+            Some(format!(
+                "{gross} - {recovered}{to_deposit} = {amount} {reason}"
+            ))
+        }
+        _ => None,
+    });
+    let actual = releases.collect::<Vec<_>>().join(" ");
+    holds_true(actual == expected.join(" "), &actual)
 }
 
 /// `sources hold 30.00 receivable 5.00` of the line's last `refund.applied`.

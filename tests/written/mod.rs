@@ -1,15 +1,15 @@
 //! One sample of every event that holdback writes, for the examples in `schemas/examples/output`.
 
 use holdback::rules::entry::{
-    AgreementAccepted, Entry, Event, HoldBlocked, HoldConsumed, HoldCreated, HoldLimitReached,
-    HoldRescheduled, HoldRestored, HoldReversed, HoldUnblocked, OrderAccepted, PayoutSettled,
-    ReceivableOpened, ReceivableRecovered, RefundApplied, ReleaseIssued, ReleaseReason,
-    RescheduleReason, ReviewClosed, ReviewOverdue, ReviewReminded, ReviewRequested,
-    SettlementClosed, SettlementSkipped, Source, SourceKind,
+    AgreementAccepted, CreditOpened, DepositChanged, Direction, Entry, Event, HoldBlocked,
+    HoldConsumed, HoldCreated, HoldLimitReached, HoldRescheduled, HoldRestored, HoldReversed,
+    HoldUnblocked, OrderAccepted, PayoutSettled, ReceivableOpened, ReceivableRecovered,
+    RefundApplied, ReleaseIssued, ReleaseReason, RescheduleReason, ReviewClosed, ReviewOverdue,
+    ReviewReminded, ReviewRequested, SettlementClosed, SettlementSkipped, Source, SourceKind,
 };
 use holdback::rules::ids::{
-    AgreementId, DisputeId, HoldId, MerchantId, OrderId, ReceivableId, RefundId, ReleaseId,
-    ReviewId, SettlementId, TermName,
+    AgreementId, CreditId, DisputeId, HoldId, MerchantId, OrderId, ReceivableId, RefundId,
+    ReleaseId, ReviewId, SettlementId, TermName, TransactionId,
 };
 use holdback::rules::money::{Amount, Currency};
 use holdback::rules::review::{ClosedBy, OnSilence};
@@ -218,11 +218,18 @@ fn orders() -> Vec<Event> {
             amount: yuan("9.90"),
             refund_id: refund(),
             dispute_id: None,
+            transaction_id: None,
         }),
         Event::ReceivableRecovered(ReceivableRecovered {
             receivable_id: receivable(),
             amount: yuan("9.90"),
             left: yuan("0"),
+            by: "cancellation",
+            release_id: None,
+        }),
+        Event::CreditOpened(CreditOpened {
+            credit_id: CreditId::of(&merchant(), "order.cancelled:O-1001"),
+            amount: yuan("9.90"),
             by: "cancellation",
         }),
     ]
@@ -269,6 +276,16 @@ fn merchants() -> Vec<Event> {
             recovered: yuan("0"),
             to_deposit: yuan("0"),
             amount: yuan("200.00"),
+        }),
+        Event::DepositChanged(DepositChanged {
+            amount: yuan("1000.00"),
+            direction: Direction::Credit,
+            deposit: yuan("1500.00"),
+            by: "credited",
+            transaction_id: Some(TransactionId::parse("T-9").unwrap()),
+            release_id: None,
+            refund_id: None,
+            dispute_id: None,
         }),
         Event::SettlementSkipped(SettlementSkipped {
             settlement_id: settlement(),

@@ -32,6 +32,8 @@ impl Message {
             }
             InputType::AgreementPublished
             | InputType::CalendarPublished
+            | InputType::DepositCredited
+            | InputType::DepositWithdrawn
             | InputType::ReviewRequested
             | InputType::ReviewAnswered
             | InputType::ReviewDecided => &topics.merchant,

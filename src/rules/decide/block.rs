@@ -74,6 +74,7 @@ pub(super) fn open(
         charged: zero,
         from_reversed: zero,
         from_holds: zero,
+        from_deposit: zero,
         from_receivable: zero,
     };
     let by = By::dispute(&dispute);

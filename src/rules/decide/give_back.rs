@@ -3,24 +3,103 @@
 
 use super::super::agreement::RefundSource;
 use super::super::entry::{
-    Account, Event, HoldRestored, ReceivableRecovered, RefundApplied, Transfer,
+    Account, CreditOpened, DepositChanged, Direction, Event, HoldRestored, ReceivableRecovered,
+    RefundApplied, Transfer,
 };
+use super::super::ids::CreditId;
 use super::super::money::{Amount, MoneyError, less};
 use super::super::order::Order;
-use super::charge::{self, Cause, Charge, Claim};
+use super::super::recovery::Credit;
+use super::charge::{self, Charge, Claim};
 use super::{Step, Terms, sale, transfer};
 
-/// Of what a cancellation reversed, pays what this order's refunds had opened as receivables.
+/// Of what a cancellation reversed, gives back what this order's refunds had taken elsewhere: to
+/// receivables where they are open, to the merchant where a release has paid them since, then to the
+/// deposit.
 pub(super) fn by_cancellation(step: &mut Step<'_>, terms: &Terms) -> Result<(), MoneyError> {
+    let by = "cancellation";
     let reversed = charge::reversed(step.order, &terms.sale)?;
-    for (cause, amount) in repay(step, reversed, "cancellation", Account::Proceeds) {
-        let record = charge::charges(step.order).find(|(of, _)| *of == cause);
-        if let Some((_, record)) = record {
-            *record.from_receivable = less(*record.from_receivable, amount);
-            *record.from_reversed = record.from_reversed.plus(amount)?;
-        }
+    let repaid = repay(step, reversed, by, Account::Proceeds);
+    met_by_reversal(step.order, repaid, |charge| charge.from_receivable)?;
+    let rest = less(reversed, repaid);
+    let credited = rest.min(recovered(step.order, terms)?);
+    met_by_reversal(step.order, credited, |charge| charge.from_receivable)?;
+    credit(step, terms, credited, by, Account::Proceeds);
+    let deposited = less(rest, credited).min(from_deposit(step.order, terms)?);
+    met_by_reversal(step.order, deposited, |charge| charge.from_deposit)?;
+    to_deposit(step, deposited, by, Account::Proceeds)
+}
+
+/// Notes that so much of what a source had given is met by reversed money after all.
+fn met_by_reversal(
+    order: &mut Order,
+    amount: Amount,
+    source: impl for<'a> Fn(&'a mut Charge<'_>) -> &'a mut Amount,
+) -> Result<(), MoneyError> {
+    let mut rest = amount;
+    for (_, mut record) in charge::charges(order) {
+        let source = source(&mut record);
+        let part = rest.min(*source);
+        *source = less(*source, part);
+        *record.from_reversed = record.from_reversed.plus(part)?;
+        rest = less(rest, part);
     }
     Ok(())
+}
+
+/// What this order's charges have taken out of the deposit.
+fn from_deposit(order: &mut Order, terms: &Terms) -> Result<Amount, MoneyError> {
+    let charges = charge::charges(order).map(|(_, record)| *record.from_deposit);
+    Amount::sum(terms.sale.currency, charges)
+}
+
+/// Puts a sum back into the merchant's deposit.
+fn to_deposit(
+    step: &mut Step<'_>,
+    amount: Amount,
+    by: &'static str,
+    debit: Account,
+) -> Result<(), MoneyError> {
+    if amount.is_zero() {
+        return Ok(());
+    }
+    let purse = step.order.purse.as_mut();
+    let purse = purse.expect("what was taken from a deposit goes back to it");
+    purse.deposit = purse.deposit.plus(amount)?;
+    purse.grown_by = Some(step.cause.clone());
+    let changed = DepositChanged::new(amount, Direction::Credit, purse.deposit, by);
+    let moved = transfer(debit, Account::Deposit, amount);
+    step.say(None, Event::DepositChanged(changed), moved);
+    Ok(())
+}
+
+/// What releases have paid of the receivables that this order's charges opened.
+fn recovered(order: &mut Order, terms: &Terms) -> Result<Amount, MoneyError> {
+    let currency = terms.sale.currency;
+    let open = Amount::sum(currency, order.receivables.iter().map(|it| it.left))?;
+    let charges = charge::charges(order).map(|(_, record)| *record.from_receivable);
+    Ok(less(Amount::sum(currency, charges)?, open))
+}
+
+/// Owes the merchant a sum that a release had paid for them.
+fn credit(step: &mut Step<'_>, terms: &Terms, amount: Amount, by: &'static str, debit: Account) {
+    if amount.is_zero() {
+        return;
+    }
+    let credit_id = CreditId::of(&step.order.merchant, &step.cause);
+    step.order.credits.push(Credit {
+        id: credit_id,
+        order: Some(step.order.id.clone()),
+        currency: terms.sale.currency,
+        amount,
+        traceparent: step.traceparent.clone(),
+    });
+    let event = Event::CreditOpened(CreditOpened {
+        credit_id,
+        amount,
+        by,
+    });
+    step.say(None, event, transfer(debit, Account::Held, amount));
 }
 
 /// Gives back what a lost chargeback no longer claims, in the reverse order of the sources, so
@@ -41,10 +120,17 @@ pub(super) fn by_dispute(
             rest = less(rest, back);
         }
     }
-    for (_, repaid) in repay(step, rest, "dispute", Account::Refunded) {
-        rest = less(rest, repaid);
-        lower(step.order, claim, repaid, |charge| charge.from_receivable);
-    }
+    let repaid = repay(step, rest, "dispute", Account::Refunded);
+    lower(step.order, claim, repaid, |charge| charge.from_receivable);
+    rest = less(rest, repaid);
+    let credited = rest.min(recovered(step.order, terms)?);
+    lower(step.order, claim, credited, |charge| charge.from_receivable);
+    credit(step, terms, credited, "dispute", Account::Refunded);
+    rest = less(rest, credited);
+    let deposited = rest.min(from_deposit(step.order, terms)?);
+    lower(step.order, claim, deposited, |charge| charge.from_deposit);
+    to_deposit(step, deposited, "dispute", Account::Refunded)?;
+    rest = less(rest, deposited);
     for position in (0..holds.len()).rev() {
         let back = less(step.order.holds[position].consumed, holds[position]).min(rest);
         holds[position] = holds[position].plus(back)?;
@@ -88,15 +174,9 @@ fn restore(step: &mut Step<'_>, position: usize, amount: Amount, claim: &Claim<'
     lower(step.order, claim, amount, |charge| charge.from_holds);
 }
 
-/// Pays the order's receivables, oldest first, out of at most `amount`; answers whose were paid.
-fn repay(
-    step: &mut Step<'_>,
-    amount: Amount,
-    by: &'static str,
-    debit: Account,
-) -> Vec<(Cause, Amount)> {
+/// Pays the order's receivables, oldest first, out of at most `amount`; answers how much it took.
+fn repay(step: &mut Step<'_>, amount: Amount, by: &'static str, debit: Account) -> Amount {
     let mut rest = amount;
-    let mut repaid = Vec::new();
     for position in 0..step.order.receivables.len() {
         let receivable = &mut step.order.receivables[position];
         let amount = rest.min(receivable.left);
@@ -105,12 +185,12 @@ fn repay(
         }
         receivable.left = less(receivable.left, amount);
         rest = less(rest, amount);
-        repaid.push((receivable.cause.clone(), amount));
         let event = Event::ReceivableRecovered(ReceivableRecovered {
             receivable_id: receivable.id,
             amount,
             left: receivable.left,
             by,
+            release_id: None,
         });
         let credit = Account::Receivable;
         let moved = Transfer {
@@ -120,7 +200,7 @@ fn repay(
         };
         step.say(None, event, Some(moved));
     }
-    repaid
+    less(amount, rest)
 }
 
 /// Takes a sum off one source of the charges on record, the claim's own first.

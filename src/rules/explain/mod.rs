@@ -165,6 +165,7 @@ pub struct Charged {
     pub charged: Amount,
     pub from_reversed: Amount,
     pub from_holds: Amount,
+    pub from_deposit: Amount,
     pub from_receivable: Amount,
 }
 
@@ -298,6 +299,7 @@ fn charges(order: &Order, circumstances: &Circumstances) -> Vec<Charged> {
         charged: it.charged,
         from_reversed: it.from_reversed,
         from_holds: it.from_holds,
+        from_deposit: it.from_deposit,
         from_receivable: it.from_receivable,
     });
     let disputes = order.disputes.iter().map(|it| Charged {
@@ -308,6 +310,7 @@ fn charges(order: &Order, circumstances: &Circumstances) -> Vec<Charged> {
         charged: it.charged,
         from_reversed: it.from_reversed,
         from_holds: it.from_holds,
+        from_deposit: it.from_deposit,
         from_receivable: it.from_receivable,
     });
     refunds

@@ -120,6 +120,18 @@ pub fn decided(merchant: &str, id: &str, decision: &str, when: &str) -> Fact {
     Fact { type_name, data }
 }
 
+/// A payment into a deposit in euros, or out of it.
+pub fn deposit(merchant: &str, withdrawn: bool, id: &str, amount: &str, when: &str) -> Fact {
+    let data = json!({ "transaction_id": id, "merchant_id": merchant, "amount": amount,
+                       "currency": "EUR", "at": at(when) });
+    let type_name = if withdrawn {
+        "deposit.withdrawn.v1"
+    } else {
+        "deposit.credited.v1"
+    };
+    Fact { type_name, data }
+}
+
 /// A payout result of a release or a settlement: `subject` names the field.
 pub fn paid(merchant: &str, subject: &str, id: &str, when: &str) -> Fact {
     let data = json!({ "merchant_id": merchant, subject: id, "at": at(when) });

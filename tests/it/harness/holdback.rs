@@ -12,6 +12,7 @@ use holdback::clock::{Clock, ManualClock};
 use holdback::config::Config;
 use holdback::kafka::{Admin, Partition};
 use holdback::preflight;
+use holdback::release::{Release, Step};
 use holdback::review::Reviews;
 use holdback::rules::time::Instant;
 use holdback::service::{self, Controls, Service};
@@ -174,6 +175,32 @@ impl Holdback {
         }
     }
 
+    /// As many processes as that, of which each releases what is due until nothing is left; the
+    /// gate is where the hand is. Answers how many releases each made.
+    pub async fn release_by(&self, processes: usize, batch_max: &str) -> Vec<usize> {
+        assert!(self.running.is_none(), "they are the only ones");
+        sqlx::query("UPDATE positions SET fresh_at = $1")
+            .bind(jiff_sqlx::Timestamp::from(self.now.timestamp()))
+            .execute(self.pool())
+            .await
+            .expect("a fresh gate");
+        let mut settings = self.settings.clone();
+        settings.insert("RELEASE_BATCH_MAX".to_owned(), batch_max.to_owned());
+        let settings = Arc::new(config(&settings));
+        let long_ago = instant("2020-01-01T00:00:00Z");
+        let running: Vec<JoinHandle<usize>> = (0..processes)
+            .map(|_| {
+                let release = Release::new(self.store.clone(), Arc::clone(&settings), long_ago);
+                tokio::spawn(until_nothing_is_left(release))
+            })
+            .collect();
+        let mut made = Vec::new();
+        for one in running {
+            made.push(one.await.expect("no panic"));
+        }
+        made
+    }
+
     /// The settings of the next start, and of commands meanwhile.
     pub fn config(&self) -> Config {
         config(&self.settings)
@@ -281,6 +308,7 @@ impl Holdback {
             }
             let left: i64 = sqlx::query_scalar(
                 "SELECT (SELECT count(*) FROM due WHERE due_at <= $1)
+                      + (SELECT count(*) FROM credits WHERE opened_at <= $1)
                       + (SELECT count(*) FROM review_due WHERE due_at <= $1)
                       + (SELECT count(*) FROM settlements WHERE releases > 0 AND settled_at <= $1)",
             )
@@ -350,6 +378,17 @@ impl Holdback {
 
     pub fn pool(&self) -> &PgPool {
         self.store.pool()
+    }
+}
+
+async fn until_nothing_is_left(mut release: Release) -> usize {
+    let mut releases = 0;
+    loop {
+        match release.release_once().await {
+            Ok(step) if step == Step::default() => return releases,
+            Ok(step) => releases += step.releases,
+            Err(error) => assert!(error.passes(), "{error}"),
+        }
     }
 }
 

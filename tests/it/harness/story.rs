@@ -83,14 +83,24 @@ impl Event {
         short.replace("T00:00", "").replace('T', " ")
     }
 
+    /// The amount of a release or settlement, and its gross where something was recovered.
+    fn of_gross(&self) -> String {
+        let (gross, amount) = (self.field("gross"), self.field("amount"));
+        if gross == amount {
+            amount
+        } else {
+            format!("{amount} of {gross}")
+        }
+    }
+
     /// The event in a line.
     #[expect(clippy::too_many_lines, reason = "one arm per type of event")]
     pub fn line(&self) -> String {
         let f = |name: &str| self.field(name);
         let order = f("order_id");
-        let cause = || match f("refund_id").as_str() {
-            "-" => f("dispute_id"),
-            refund => refund.to_owned(),
+        let cause = || {
+            let ids = ["refund_id", "dispute_id", "transaction_id"].map(f);
+            ids.into_iter().find(|id| id != "-").unwrap_or_default()
         };
         match self.kind.as_str() {
             "order.accepted" => format!("{order} accepted, free {}", f("free")),
@@ -146,14 +156,25 @@ impl Event {
                     sums.1
                 )
             }
+            "deposit.changed" => {
+                let sums = (f("direction"), f("amount"), f("deposit"));
+                format!(
+                    "deposit {} {} by {}, now {}",
+                    sums.0,
+                    sums.1,
+                    f("by"),
+                    sums.2
+                )
+            }
+            "credit.opened" => format!("{order} gets {} back by {}", f("amount"), f("by")),
             "release.issued" => {
                 let part = (self.when("settlement_date"), f("settlement_part"));
-                let (amount, reason) = (f("amount"), f("reason"));
+                let (amount, reason) = (self.of_gross(), f("reason"));
                 format!("{order} releases {amount} {reason} {}/{}", part.0, part.1)
             }
             "settlement.closed" => {
                 let part = (self.when("settlement_date"), f("part"));
-                let sums = (f("releases"), f("amount"));
+                let sums = (f("releases"), self.of_gross());
                 format!("closed {}/{}: {} with {}", part.0, part.1, sums.0, sums.1)
             }
             "settlement.skipped" => {

@@ -311,11 +311,11 @@ impl Lines {
         };
         let by = by(it.message.as_ref(), language);
         let (charged, reversed) = (it.charged, it.from_reversed);
-        let (holds, receivable) = (it.from_holds, it.from_receivable);
+        let (holds, deposit, receivable) = (it.from_holds, it.from_deposit, it.from_receivable);
         self.say(&both!(
             language,
-            "Charged {charged} for {cause}{by}: {reversed} out of reversed money, {holds} out of holds, {receivable} as a receivable.",
-            "{cause}{by}：共计 {charged}，其中已撤销款 {reversed}，冻结扣减 {holds}，应收 {receivable}。"
+            "Charged {charged} for {cause}{by}: {reversed} out of reversed money, {holds} out of holds, {deposit} out of the deposit, {receivable} as a receivable.",
+            "{cause}{by}：共计 {charged}，其中已撤销款 {reversed}，冻结扣减 {holds}，保证金 {deposit}，应收 {receivable}。"
         ));
     }
 }

@@ -1,0 +1,86 @@
+//! What the events about a merchant's debts and credits say (contract, section 9). They are part of
+//! [`super::entry`], which names them.
+
+use serde::Serialize;
+
+use super::ids::{CreditId, DisputeId, ReceivableId, RefundId, ReleaseId, TransactionId};
+use super::money::Amount;
+
+/// The merchant owes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ReceivableOpened {
+    pub receivable_id: ReceivableId,
+    pub amount: Amount,
+    pub refund_id: Option<RefundId>,
+    pub dispute_id: Option<DisputeId>,
+    /// The withdrawal that took more than the deposit.
+    pub transaction_id: Option<TransactionId>,
+}
+
+/// The merchant owes less.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ReceivableRecovered {
+    pub receivable_id: ReceivableId,
+    pub amount: Amount,
+    pub left: Amount,
+    /// `release`; `deposit`; `cancellation`; or `dispute` when a lost chargeback turned out smaller.
+    pub by: &'static str,
+    /// The release that paid it, if one did.
+    pub release_id: Option<ReleaseId>,
+}
+
+/// Money that had been taken from the merchant for a debt, and that is theirs again. It is released
+/// on its own, with reason `adjustment`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CreditOpened {
+    pub credit_id: CreditId,
+    pub amount: Amount,
+    /// `cancellation`, or `dispute` when a lost chargeback turned out smaller.
+    pub by: &'static str,
+}
+
+/// The merchant's deposit in the event's currency is another sum now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DepositChanged {
+    /// What came or went.
+    pub amount: Amount,
+    pub direction: Direction,
+    /// What the deposit is now.
+    pub deposit: Amount,
+    /// `credited`, `withdrawn`, `top_up`, `recovery` (it paid receivables), `refund`, `dispute`,
+    /// `cancellation`.
+    pub by: &'static str,
+    pub transaction_id: Option<TransactionId>,
+    pub release_id: Option<ReleaseId>,
+    pub refund_id: Option<RefundId>,
+    pub dispute_id: Option<DisputeId>,
+}
+
+/// Whether money came or went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    Credit,
+    Debit,
+}
+
+impl DepositChanged {
+    /// Without the ids of what changed it.
+    pub(super) fn new(
+        amount: Amount,
+        direction: Direction,
+        deposit: Amount,
+        by: &'static str,
+    ) -> Self {
+        Self {
+            amount,
+            direction,
+            deposit,
+            by,
+            transaction_id: None,
+            release_id: None,
+            refund_id: None,
+            dispute_id: None,
+        }
+    }
+}
