@@ -25,6 +25,7 @@ use crate::demo;
 use crate::kafka::{Admin, TopicSpec};
 use crate::operator::commands as operator;
 use crate::preflight;
+use crate::rules::shadow::Mode;
 use crate::service::{self, Controls, Service};
 use crate::simulate::command as simulate;
 use crate::store::Store;
@@ -183,6 +184,10 @@ async fn check(config: &Config) -> anyhow::Result<()> {
             if there {
                 tell("durability", durable(&store).await);
                 tell("input", halted(&store).await);
+                match store.release_mode().await {
+                    Ok(mode) => tell(&format!("releases: {mode}"), Ok(())),
+                    Err(error) => tell("releases", Err(error.into())),
+                }
             }
         }
         Err(error) => tell("database", Err(error)),
@@ -234,6 +239,13 @@ async fn open_store(config: &Config) -> anyhow::Result<Store> {
     let store = preflight::connect(config, Clock::Database).await?;
     preflight::check_schema(&store).await?;
     Ok(store)
+}
+
+/// Says that not all that is released is paid by holdback, if so.
+fn say_shadow(mode: Mode) {
+    if mode != Mode::Live {
+        say(&format!("This deployment is {mode}."));
+    }
 }
 
 async fn audit(config: &Config) -> anyhow::Result<()> {

@@ -25,6 +25,7 @@ use crate::rules::ids::SettlementId;
 use crate::rules::pause::Pauses;
 use crate::rules::recovery::Purse;
 use crate::rules::release::{self, Claim, Clock, Judgement, SettlementPart};
+use crate::rules::shadow::Mode;
 use crate::rules::time::Instant;
 use crate::store::agreements::Catalogue;
 use crate::store::due::{DueHold, Hint};
@@ -114,7 +115,10 @@ impl Release {
             not_before: self.not_before,
         };
         let pauses = tx.hold_pauses().await?;
-        let credits = self.release_credits(&mut tx, horizon, batch_max).await?;
+        let mode = tx.release_mode().await?;
+        let credits = self
+            .release_credits(&mut tx, horizon, batch_max, mode)
+            .await?;
         let step = if credits > 0 {
             Step {
                 claimed: credits,
@@ -122,7 +126,8 @@ impl Release {
                 closed: 0,
             }
         } else {
-            self.release_due(&mut tx, &pauses, clock, batch_max).await?
+            self.release_due(&mut tx, &pauses, clock, batch_max, mode)
+                .await?
         };
         if step == Step::default() {
             tx.rollback().await?;
@@ -139,12 +144,13 @@ impl Release {
         pauses: &Pauses,
         clock: Clock,
         limit: i64,
+        mode: Mode,
     ) -> Result<Step, StoreError> {
         let horizon = clock.gate.unwrap_or(clock.now);
         tx.open_catalogue(&mut self.catalogue, &[], false).await?;
         let (claimed, holds) = tx.claim_due(horizon, limit, &mut self.catalogue).await?;
         if claimed == 0 {
-            let closed = close(tx, horizon, limit).await?;
+            let closed = close(tx, horizon, limit, mode).await?;
             return Ok(Step {
                 closed,
                 ..Step::default()
@@ -155,7 +161,7 @@ impl Release {
             pauses.over(&claim.merchant, claim.currency).is_some()
         });
         keep(tx, &paused).await?;
-        let releases = self.release(tx, holds, clock).await?;
+        let releases = self.release(tx, holds, clock, mode).await?;
         Ok(Step {
             claimed,
             releases,
@@ -183,6 +189,7 @@ impl Release {
         tx: &mut Tx,
         mut holds: Vec<DueHold>,
         clock: Clock,
+        mode: Mode,
     ) -> Result<usize, StoreError> {
         let mut lines = Lines::default();
         let mut hints = Vec::new();
@@ -213,7 +220,7 @@ impl Release {
             };
             let merchant = due.claim.merchant.clone();
             let purse = purses.of(&purse(due));
-            let carried = carry_out(
+            let mut carried = carry_out(
                 &mut due.claim,
                 &judgement,
                 &skipped,
@@ -221,6 +228,7 @@ impl Release {
                 purse,
                 clock.now,
             );
+            mode.cast(&due.claim, &mut carried.entries, clock.now);
             lines.add(&merchant, carried.entries, None);
             releases += carried.releases;
             if judgement.limit_alert {

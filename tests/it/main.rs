@@ -16,6 +16,7 @@ mod payouts;
 mod processes;
 mod releases;
 mod reviews;
+mod shadow;
 mod simulated;
 mod statements;
 mod strangers;
