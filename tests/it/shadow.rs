@@ -26,6 +26,7 @@ async fn a_shadow_decides_and_keeps_and_publishes_no_release_until_it_goes_live(
         hb.set(&format!("{when} 12:00"));
         hb.send(order("M-1", id, "100", when));
     }
+    hb.applied().await;
     // Its block moves it to the day on which holdback pays.
     hb.send(opened("M-1", "O-2", "D-1", "return", "11-05").with(json!({ "amount": "40" })));
     hb.pass_to("11-10").await;
@@ -57,6 +58,7 @@ async fn a_shadow_decides_and_keeps_and_publishes_no_release_until_it_goes_live(
     ));
     hb.set("11-11 13:00");
     hb.applied().await;
+    hb.pass_to("11-12").await;
     hb.pass_to("11-13").await;
     let live = [
         "O-2 releases 40.00 due 11-12/1",
@@ -119,6 +121,7 @@ async fn a_process_that_was_started_as_a_shadow_goes_live_with_the_others() {
     let from = "2025-11-10".parse().expect("a date");
     let set = hb.store.go_live(from).await.expect("an answer");
     assert_eq!(set, GoingLive::Set);
+    hb.pass_to("11-09").await;
     hb.pass_to("11-10").await;
     hb.tells(
         "M-1",
