@@ -4,6 +4,7 @@ mod balances;
 mod explain;
 mod export;
 mod forecast;
+mod rehearse;
 mod statement;
 
 use std::collections::BTreeSet;
@@ -57,7 +58,10 @@ pub async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Pauses => operator::pauses(&configured()?).await,
         Command::Block(args) => operator::block(configured()?, &args).await,
         Command::Unblock(args) => operator::unblock(configured()?, &args).await,
-        Command::Release(args) => operator::release(configured()?, &args).await,
+        Command::Release(args) => match args.on {
+            Some(on) => rehearse::run(&configured()?, &args, on).await,
+            None => operator::release(configured()?, &args).await,
+        },
         Command::Extend(args) => operator::extend(configured()?, &args).await,
         Command::Approve(args) => operator::approve(configured()?, &args).await,
         Command::Proposals => operator::proposals(&configured()?).await,

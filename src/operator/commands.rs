@@ -126,16 +126,18 @@ pub async fn unblock(config: Config, args: &UnblockArgs) -> anyhow::Result<()> {
 /// # Errors
 /// See [`pause`].
 pub async fn release(config: Config, args: &ReleaseArgs) -> anyhow::Result<()> {
-    let merchant = merchant(&args.merchant)?;
+    let named = args.merchant.as_deref().zip(args.by.as_ref());
+    let (named, by) = named.context("--merchant, --actor and --reason are missing")?;
+    let merchant = merchant(named)?;
     let Some(hold) = args.hold else {
-        return before_start(config, &merchant, &args.by).await;
+        return before_start(config, &merchant, by).await;
     };
     let request = Request::Release {
         merchant,
         hold: HoldId(hold),
         amount: args.amount.clone(),
     };
-    act(config, &request, &args.by).await
+    act(config, &request, by).await
 }
 
 async fn before_start(config: Config, merchant: &MerchantId, by: &ByArgs) -> anyhow::Result<()> {

@@ -8,6 +8,7 @@
 
 pub(crate) mod booking;
 pub(crate) mod recovery;
+pub mod rehearsal;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
