@@ -41,7 +41,7 @@ async fn a_dry_run_says_what_a_date_will_release_and_what_stays_and_why() {
     let minimum = json!({ "settlement": { "cycle": "daily", "minimum": "150" } });
     hb.send(agreement("M-min", "AG-2").with(minimum.clone()));
     hb.send(agreement("M-enough", "AG-3").with(minimum));
-    let limit = json!({ "terms": [{ "name": "sale", "rate_bps": 10000, "days": 30, "count": "date",
+    let limit = json!({ "terms": [{ "name": "sale", "rate_bps": 10000, "days": 7, "count": "date",
                                     "limit_days": 7, "at_limit": "release" }] });
     hb.send(agreement("M-limit", "AG-4").with(limit));
     hb.applied().await;
