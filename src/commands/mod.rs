@@ -69,6 +69,9 @@ pub async fn execute(cli: Cli) -> anyhow::Result<()> {
         // Needs no settings, and says nothing but its answer.
         Command::Simulate(args) => simulate::run(&args),
         Command::Agreement(AgreementCommand::Check { file, from }) => agreement::check(&file, from),
+        Command::Agreement(AgreementCommand::Reapply(args)) => {
+            operator::reapply(configured()?, args).await
+        }
         Command::Audit => audit(&configured()?).await,
         Command::Export(args) => export::run(&configured()?, args).await,
         Command::Statement(args) => statement::run(&configured()?, args).await,

@@ -8,6 +8,7 @@
 mod approval;
 pub mod commands;
 mod orders;
+pub mod reapply;
 mod request;
 
 use std::sync::Arc;

@@ -264,6 +264,7 @@ pub enum RescheduleReason {
     Calendar,
     SettlementMinimum,
     Extended,
+    Reapplied,
 }
 
 /// A block came, or an existing one now keeps more of the hold.

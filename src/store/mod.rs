@@ -34,6 +34,7 @@ pub mod pauses;
 pub mod payouts;
 pub mod positions;
 pub mod publication;
+pub mod reapply;
 pub mod recovery;
 pub mod reviews;
 pub mod settlements;

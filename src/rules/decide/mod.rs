@@ -7,6 +7,7 @@
 mod block;
 mod charge;
 mod give_back;
+mod reapply;
 mod review;
 mod sale;
 
@@ -23,6 +24,7 @@ use super::review::Approval;
 use super::settlement;
 use super::time::Instant;
 
+pub use reapply::{Stays, reapply};
 pub use review::{rule, watch};
 
 /// What the rules may look at besides the order.
