@@ -140,7 +140,7 @@ async fn holds_of_untouched_money_are_written_anew_under_the_late_agreement() {
             "O-3 releases 10.00 due 12-03/1",
             "O-3 releases 50.00 due 11-08/1",
             "O-4 releases 10.00 due 12-03/1",
-            "O-4 releases 90.00 due 11-09/1",
+            "O-4 releases 90.00 due 11-08/2",
         ]
     );
     hb.checked_end().await;
