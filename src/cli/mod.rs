@@ -76,6 +76,8 @@ pub enum Command {
     /// Looks at agreements before they are published, and lets one rule orders that came before it
     #[command(subcommand)]
     Agreement(AgreementCommand),
+    /// Takes over what an earlier system still holds, has in deposit and is owed, from a file
+    Import(ImportArgs),
     /// Proves that the journal's sums equal the holds; exit code 1 and the difference when not
     Audit,
     /// Writes the journal as double entry for other people's books
@@ -161,6 +163,18 @@ pub struct BenchArgs {
     /// JSON instead of a table
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// One JSON object per line, see schemas/README.md; taken over whole or not at all
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Says what would be taken over, or what is wrong, and writes nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub by: ByArgs,
 }
 
 /// What an agreement shall rule that came before it.

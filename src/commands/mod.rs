@@ -23,6 +23,7 @@ use crate::cli::{AgreementCommand, Cli, Command, Role, TopicsArgs};
 use crate::clock::Clock;
 use crate::config::{self, Config, ConfigErrors};
 use crate::demo;
+use crate::import;
 use crate::kafka::{Admin, TopicSpec};
 use crate::operator::commands as operator;
 use crate::preflight;
@@ -72,6 +73,7 @@ pub async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Agreement(AgreementCommand::Reapply(args)) => {
             operator::reapply(configured()?, args).await
         }
+        Command::Import(args) => import::run(configured()?, &args).await,
         Command::Audit => audit(&configured()?).await,
         Command::Export(args) => export::run(&configured()?, args).await,
         Command::Statement(args) => statement::run(&configured()?, args).await,

@@ -23,6 +23,7 @@ pub mod forecast;
 pub mod history;
 mod hold_rows;
 mod hold_writes;
+pub mod imports;
 pub mod journal;
 mod numbers;
 pub mod operations;

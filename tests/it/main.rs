@@ -11,6 +11,7 @@ mod debts;
 mod deposits;
 mod gate;
 mod harness;
+mod imported;
 mod operators;
 mod payouts;
 mod processes;
