@@ -68,6 +68,21 @@ pub(super) async fn run(config: &Config, args: &ExplainArgs) -> anyhow::Result<(
         Lang::Zh => Language::Chinese,
     };
     say(words::tell(&explanation, language).trim_end());
+    say_who_pays(mode, language);
+    if !history.is_empty() {
+        say(match language {
+            Language::English => "What happened so far:",
+            Language::Chinese => "迄今记录：",
+        });
+    }
+    for line in history {
+        say(&format!("  {line}"));
+    }
+    Ok(())
+}
+
+/// Says that not all that is released is paid by holdback, if so.
+fn say_who_pays(mode: Mode, language: Language) {
     match (language, mode) {
         (Language::English, _) => say_shadow(mode),
         (Language::Chinese, Mode::Live) => {}
@@ -83,14 +98,4 @@ pub(super) async fn run(config: &Config, args: &ExplainArgs) -> anyhow::Result<(
             "结算日 {from} 起由本系统付款；此前结算的仅作影子记录，由其他系统付款。"
         )),
     }
-    if !history.is_empty() {
-        say(match language {
-            Language::English => "What happened so far:",
-            Language::Chinese => "迄今记录：",
-        });
-    }
-    for line in history {
-        say(&format!("  {line}"));
-    }
-    Ok(())
 }

@@ -1,6 +1,8 @@
 //! A deployment beside another system: it decides and keeps releases that the other one pays, and takes over
 //! on a settlement date, so that nothing is paid twice and nothing by nobody.
 
+use holdback::clock::{Clock, ManualClock};
+use holdback::service::Service;
 use holdback::store::deployment::GoingLive;
 use serde_json::json;
 
@@ -14,6 +16,13 @@ fn published(hb: &Holdback) -> Vec<String> {
     let events = hb.events().into_iter();
     let releases = events.filter(|event| event.topic == "holdback-releases");
     releases.map(|event| event.line()).collect()
+}
+
+/// Why the service would not start with the settings as they are.
+async fn refused(hb: &Holdback) -> String {
+    let clock = Clock::Manual(ManualClock::at(hb.now()));
+    let refused = Service::prepare(hb.config(), clock).await;
+    refused.expect_err("refused").to_string()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -36,10 +45,10 @@ async fn a_shadow_decides_and_keeps_and_publishes_no_release_until_it_goes_live(
     hb.applied().await;
     hb.stop().await;
     hb.setting("RELEASE_MODE", "live");
-    let why = hb.start_refused().await;
+    let why = refused(&hb).await;
     assert!(why.contains("set release.live_from"), "{why}");
     hb.setting("RELEASE_LIVE_FROM", "2025-11-10");
-    let why = hb.start_refused().await;
+    let why = refused(&hb).await;
     assert!(why.contains("later than 2025-11-10"), "{why}");
     // Put off once, before it comes.
     hb.setting("RELEASE_LIVE_FROM", "2025-11-11");
@@ -92,13 +101,13 @@ async fn a_shadow_decides_and_keeps_and_publishes_no_release_until_it_goes_live(
     .await;
     hb.stop().await;
     hb.setting("RELEASE_LIVE_FROM", "2025-11-20");
-    let why = hb.start_refused().await;
+    let why = refused(&hb).await;
     assert!(why.contains("live since 2025-11-12"), "{why}");
-    hb.settings_without("RELEASE_LIVE_FROM");
+    hb.settings.remove("RELEASE_LIVE_FROM");
     hb.run().await;
     hb.stop().await;
     hb.setting("RELEASE_MODE", "shadow");
-    let why = hb.start_refused().await;
+    let why = refused(&hb).await;
     assert!(
         why.contains("goes live on settlement date 2025-11-12"),
         "{why}"
@@ -159,13 +168,13 @@ async fn a_deployment_that_has_released_never_becomes_a_shadow() {
     let mut hb = Holdback::start("nevershadow", "11-03 12:00").await;
     hb.stop().await;
     hb.setting("RELEASE_LIVE_FROM", "2025-12-01");
-    let why = hb.start_refused().await;
+    let why = refused(&hb).await;
     assert!(
         why.contains("for a deployment that began as a shadow"),
         "{why}"
     );
-    hb.settings_without("RELEASE_LIVE_FROM");
+    hb.settings.remove("RELEASE_LIVE_FROM");
     hb.setting("RELEASE_MODE", "shadow");
-    let why = hb.start_refused().await;
+    let why = refused(&hb).await;
     assert!(why.contains("can't become a shadow"), "{why}");
 }

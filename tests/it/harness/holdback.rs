@@ -45,7 +45,7 @@ pub struct Holdback {
     pub store: Store,
     hand: ManualClock,
     now: Instant,
-    settings: BTreeMap<String, String>,
+    pub settings: BTreeMap<String, String>,
     running: Option<(Controls, JoinHandle<anyhow::Result<()>>)>,
     admin: Admin,
 }
@@ -166,13 +166,6 @@ impl Holdback {
         self.running = Some((controls, running));
     }
 
-    /// Why the service would not start with the settings as they are.
-    pub async fn start_refused(&self) -> String {
-        let clock = Clock::Manual(self.hand.clone());
-        let refused = Service::prepare(self.config(), clock).await;
-        refused.expect_err("refused").to_string()
-    }
-
     /// Stops the service, which must end without an error.
     pub async fn stop(&mut self) {
         if let Some((controls, running)) = self.running.take() {
@@ -221,11 +214,6 @@ impl Holdback {
     /// Another setting for the next start.
     pub fn setting(&mut self, key: &str, value: &str) {
         self.settings.insert(key.to_owned(), value.to_owned());
-    }
-
-    /// The next start without this setting.
-    pub fn settings_without(&mut self, key: &str) {
-        self.settings.remove(key);
     }
 
     /// Why the service is not ready, by component.
