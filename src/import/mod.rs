@@ -17,7 +17,7 @@ use crate::operator::By;
 use crate::rules::decide::{self, World};
 use crate::rules::deposit::{self, DepositFact};
 use crate::rules::entry::{Account, Entry, Event, ReceivableOpened, Transfer};
-use crate::rules::ids::{MerchantId, ReceivableId};
+use crate::rules::ids::{MerchantId, ReceivableId, TransactionId};
 use crate::rules::money::{Amount, Currency};
 use crate::rules::order::Receivable;
 use crate::store::agreements::Catalogue;
@@ -345,7 +345,7 @@ fn opened(debt: &Receivable) -> Entry {
             amount: debt.original,
             refund_id: None,
             dispute_id: None,
-            transaction_id: None,
+            transaction_id: TransactionId::parse(&debt.cause.1).ok(),
         }),
         order: None,
         hold: None,

@@ -65,7 +65,7 @@ async fn what_is_taken_over_is_released_refunded_and_recovered_like_its_own() {
         O-1 reserve holds 10.00 until 12-01
         O-1 moves 10.00 to 12-20: extended
         deposit credit 500.00 by credited, now 500.00
-        - owes 50.00 for -
+        - owes 50.00 for D-9
         O-1 releases 10.00 of 60.00 due 11-08/1
         - owes 50.00 less by release, left 0.00
         closed 11-08/1: 1 with 10.00 of 60.00
