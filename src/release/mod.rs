@@ -7,9 +7,10 @@
 //! [`Release::release_once`] is the bounded step that the loop and the tests call.
 
 pub(crate) mod booking;
+mod limit;
 pub(crate) mod recovery;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant as Moment};
 
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, Config};
 use crate::http::{Heartbeat, Readiness};
+use crate::ingest::Rules;
 use crate::planted::{Bug, is_planted};
 use crate::rules::calendar::Calendars;
 use crate::rules::entry::Entry;
@@ -27,6 +29,7 @@ use crate::rules::recovery::Purse;
 use crate::rules::release::{self, Claim, Clock, Judgement, SettlementPart};
 use crate::rules::time::Instant;
 use crate::store::agreements::Catalogue;
+use crate::store::cases::OrderKey;
 use crate::store::due::{DueHold, Hint};
 use crate::store::journal::Lines;
 use crate::store::positions::Gate;
@@ -36,6 +39,7 @@ use crate::store::{Store, StoreError, Tx};
 use crate::telemetry;
 
 use booking::{book, close, settled_at, settlement_of};
+use limit::{Overruns, judge};
 
 /// How long the loop rests when nothing is due.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -49,6 +53,9 @@ pub struct Release {
     config: Arc<Config>,
     not_before: Instant,
     catalogue: Catalogue,
+    rules: Arc<Rules>,
+    /// Orders of which a limit lets blocked money go: the next step is theirs.
+    overrun: BTreeSet<OrderKey>,
 }
 
 /// What one step came to.
@@ -76,9 +83,11 @@ impl Release {
     pub fn new(store: Store, config: Arc<Config>, not_before: Instant) -> Self {
         Self {
             store,
+            rules: Arc::new(Rules::of(&config)),
             config,
             not_before,
             catalogue: Catalogue::default(),
+            overrun: BTreeSet::new(),
         }
     }
 
@@ -142,6 +151,9 @@ impl Release {
     ) -> Result<Step, StoreError> {
         let horizon = clock.gate.unwrap_or(clock.now);
         tx.open_catalogue(&mut self.catalogue, &[], false).await?;
+        if !self.overrun.is_empty() {
+            return self.overrun_once(tx, pauses, clock).await;
+        }
         let (claimed, holds) = tx.claim_due(horizon, limit, &mut self.catalogue).await?;
         if claimed == 0 {
             let closed = close(tx, horizon, limit).await?;
@@ -155,7 +167,9 @@ impl Release {
             pauses.over(&claim.merchant, claim.currency).is_some()
         });
         keep(tx, &paused).await?;
-        let releases = self.release(tx, holds, clock).await?;
+        let overruns = self.overruns(tx, &holds, clock).await?;
+        let releases = self.release(tx, holds, &overruns, clock).await?;
+        self.overrun = overruns.into_keys().collect();
         Ok(Step {
             claimed,
             releases,
@@ -182,18 +196,19 @@ impl Release {
         &mut self,
         tx: &mut Tx,
         mut holds: Vec<DueHold>,
+        overruns: &Overruns,
         clock: Clock,
     ) -> Result<usize, StoreError> {
         let mut lines = Lines::default();
         let mut hints = Vec::new();
         let mut judged = Vec::with_capacity(holds.len());
         for due in &holds {
-            if self.is_outdated(due) {
+            if self.is_outdated(&due.claim) {
                 let soon = clock.now.timestamp() + RECOMPUTED_SOON;
                 hints.push(hint(due, Instant::new(soon)));
                 judged.push(None);
             } else {
-                judged.push(Some(release::judge(&due.claim, clock)));
+                judged.push(Some(judge(&due.claim, overruns, clock)));
             }
         }
         let sums = holds.iter().zip(&judged).flat_map(|(due, judgement)| {
@@ -244,16 +259,16 @@ impl Release {
     }
 
     /// A hold whose dates stem from an older calendar waits until it is recomputed.
-    fn is_outdated(&self, due: &DueHold) -> bool {
-        let current = due.claim.agreement.calendar.as_ref().and_then(|id| {
+    fn is_outdated(&self, claim: &Claim) -> bool {
+        let current = claim.agreement.calendar.as_ref().and_then(|id| {
             self.catalogue
                 .calendars()
                 .get(id)
                 .map(|calendar| calendar.version)
         });
-        due.claim.hold.calendar_version.is_some()
+        claim.hold.calendar_version.is_some()
             && current.is_some()
-            && due.claim.hold.calendar_version != current
+            && claim.hold.calendar_version != current
     }
 }
 

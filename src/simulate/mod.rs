@@ -16,6 +16,7 @@ mod facts;
 mod figures;
 mod indirect;
 mod input;
+mod limit;
 mod lines;
 mod orders;
 mod purses;

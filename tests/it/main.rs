@@ -11,6 +11,7 @@ mod debts;
 mod deposits;
 mod gate;
 mod harness;
+mod limits;
 mod operators;
 mod payouts;
 mod processes;
