@@ -148,7 +148,7 @@ pub(crate) fn settled_at<'a>(
 ) -> HashMap<SettlementKey, Instant> {
     let mut instants: HashMap<SettlementKey, Instant> = HashMap::new();
     for (claim, hold) in holds {
-        let tails = hold.tails.iter().map(|tail| tail.dates);
+        let tails = hold.tails.iter().filter_map(|tail| tail.dates);
         for dates in hold.dates.into_iter().chain(tails) {
             let key = (claim.merchant.clone(), claim.currency, dates.settlement_on);
             let at = instants.entry(key).or_insert(dates.release_at);

@@ -8,7 +8,6 @@ use super::booking::book;
 use crate::rules::ids::MerchantId;
 use crate::rules::money::Amount;
 use crate::rules::recovery;
-use crate::rules::shadow::Mode;
 use crate::rules::time::Instant;
 use crate::store::journal::Lines;
 use crate::store::recovery::{PurseKey, Purses};
@@ -38,7 +37,6 @@ impl Release {
         tx: &mut Tx,
         horizon: Instant,
         limit: i64,
-        mode: Mode,
     ) -> Result<usize, StoreError> {
         let credits = tx.claim_credits(horizon, limit).await?;
         if credits.is_empty() {
@@ -54,7 +52,7 @@ impl Release {
         for (merchant, credit) in &credits {
             let purse = purses.of(&purse(merchant, credit.currency));
             let mut entries = recovery::issue_credit(credit, purse, tx.now);
-            mode.cast_credit(&mut entries, tx.now);
+            self.mode.cast_credit(&mut entries, tx.now);
             lines.add(merchant, entries, None);
         }
         tx.save_purses(&purses).await?;

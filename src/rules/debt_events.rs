@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use super::entry::Source;
 use super::ids::{CreditId, DisputeId, ReceivableId, RefundId, ReleaseId, TransactionId};
 use super::money::Amount;
 
@@ -23,7 +24,8 @@ pub struct ReceivableRecovered {
     pub receivable_id: ReceivableId,
     pub amount: Amount,
     pub left: Amount,
-    /// `release`; `deposit`; `cancellation`; or `dispute` when a lost chargeback turned out smaller.
+    /// `release`; `deposit`; `cancellation`; `dispute` when a lost chargeback turned out smaller;
+    /// `refund_reversed`.
     pub by: &'static str,
     /// The release that paid it, if one did.
     pub release_id: Option<ReleaseId>,
@@ -35,8 +37,19 @@ pub struct ReceivableRecovered {
 pub struct CreditOpened {
     pub credit_id: CreditId,
     pub amount: Amount,
-    /// `cancellation`, or `dispute` when a lost chargeback turned out smaller.
+    /// `cancellation`; `dispute` when a lost chargeback turned out smaller; `refund_reversed`.
     pub by: &'static str,
+}
+
+/// A refund did not go through after all: what it had charged goes back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RefundReversed {
+    pub refund_id: RefundId,
+    /// The refund's.
+    pub amount: Amount,
+    /// What the merchant bore of it and no longer bears: the sum of the sources.
+    pub returned: Amount,
+    pub sources: Vec<Source>,
 }
 
 /// The merchant's deposit in the event's currency is another sum now.
@@ -48,7 +61,7 @@ pub struct DepositChanged {
     /// What the deposit is now.
     pub deposit: Amount,
     /// `credited`, `withdrawn`, `top_up`, `recovery` (it paid receivables), `refund`, `dispute`,
-    /// `cancellation`.
+    /// `cancellation`, `refund_reversed`.
     pub by: &'static str,
     pub transaction_id: Option<TransactionId>,
     pub release_id: Option<ReleaseId>,

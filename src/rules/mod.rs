@@ -20,6 +20,7 @@ pub mod fact;
 pub mod forecast;
 pub mod hold;
 pub mod ids;
+pub mod limit;
 pub mod money;
 pub mod order;
 pub mod pause;

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use jiff::SignedDuration;
 
 use super::books::Sink;
+use super::limit::Overruns;
 use super::{Simulation, overflow};
 use crate::ingest::answers;
 use crate::message::Rejection;
@@ -14,6 +15,7 @@ use crate::release::carry_out;
 use crate::rules::entry::{Entry, Event};
 use crate::rules::fact::{ContentHash, PayoutResult};
 use crate::rules::ids::{MerchantId, ReleaseId, SettlementId};
+use crate::rules::limit;
 use crate::rules::money::Amount;
 use crate::rules::payout::{self, Payout, PayoutState};
 use crate::rules::release::{self, Claim, Clock, Judgement};
@@ -47,11 +49,11 @@ struct Settlement {
 }
 
 /// A hold that may be due.
-struct Due {
-    place: usize,
+pub(super) struct Due {
+    pub(super) place: usize,
     /// Among the order's holds.
     position: usize,
-    claim: Claim,
+    pub(super) claim: Claim,
 }
 
 impl Agenda {
@@ -77,12 +79,16 @@ impl Agenda {
         passed(&mut self.watches, now)
     }
 
+    pub(super) fn credits(&mut self, now: Instant) -> BTreeSet<usize> {
+        passed(&mut self.credits, now)
+    }
+
     /// The order's credits may go.
     pub(super) fn pay(&mut self, at: Instant, place: usize) {
         self.credits.entry(at).or_default().insert(place);
     }
 
-    fn due(&mut self, now: Instant) -> Vec<(usize, u16)> {
+    pub(super) fn due(&mut self, now: Instant) -> Vec<(usize, u16)> {
         let mut due = Vec::new();
         while let Some(entry) = self.looks.first_entry().filter(|it| *it.key() <= now) {
             due.append(&mut entry.remove());
@@ -191,19 +197,21 @@ impl Settlement {
 }
 
 impl<S: Sink> Simulation<S> {
-    /// Looks at the holds whose time has come and releases what is due.
-    pub(super) fn release(&mut self) -> anyhow::Result<()> {
-        let now = self.now();
-        let credits = passed(&mut self.agenda.credits, now);
-        self.release_credits(&credits)?;
-        let due = self.agenda.due(now);
-        let due = self.claims(&due);
-        let clock = Clock {
-            now,
-            gate: Some(now),
-            not_before: Instant::new(jiff::Timestamp::MIN),
-        };
-        let judged = due.iter().map(|it| release::judge(&it.claim, clock));
+    /// Releases what is due of these holds; what a limit with blocked money stands before waits.
+    pub(super) fn release_due(
+        &mut self,
+        due: Vec<Due>,
+        overruns: &Overruns,
+        clock: Clock,
+    ) -> anyhow::Result<()> {
+        let now = clock.now;
+        let judged = due.iter().map(|it| {
+            let mut judgement = release::judge(&it.claim, clock);
+            if let Some(overrun) = overruns.get(&it.place) {
+                limit::put_off(&it.claim, &mut judgement, *overrun);
+            }
+            judgement
+        });
         let judged: Vec<Judgement> = judged.collect();
         let settled_at = settled_at(due.iter().map(|it| (&it.claim, &it.claim.hold)));
         let waits = self.under_minimum(&due, &judged, now)?;
@@ -238,7 +246,7 @@ impl<S: Sink> Simulation<S> {
     }
 
     /// The holds at these places, by merchant, order and term.
-    fn claims(&self, due: &[(usize, u16)]) -> Vec<Due> {
+    pub(super) fn claims(&self, due: &[(usize, u16)]) -> Vec<Due> {
         let mut found = Vec::with_capacity(due.len());
         for (place, term_no) in due {
             let Some(order) = self.orders.at(*place).map(|case| &case.order) else {

@@ -12,6 +12,7 @@ mod deposits;
 mod gate;
 mod harness;
 mod imported;
+mod limits;
 mod operators;
 mod payouts;
 mod processes;

@@ -9,6 +9,7 @@ use holdback::rules::decide::{self, Verdict, World};
 use holdback::rules::deposit::{self, DepositFact};
 use holdback::rules::entry::{Account, Entry};
 use holdback::rules::fact::{ContentHash, DisputeKind, DisputeOutcome, OrderEvent, OrderFact};
+use holdback::rules::hold::Dates;
 use holdback::rules::ids::{CreditId, MerchantId, OrderId, TransactionId};
 use holdback::rules::money::Amount;
 use holdback::rules::order::{Order, Receivable};
@@ -27,7 +28,7 @@ pub struct Run {
     pub order: Order,
     pub journal: Vec<Entry>,
     /// The merchant's deposit, which releases and deposits change.
-    deposit: Amount,
+    pub deposit: Amount,
     /// What withdrawals left owing.
     withdrawals: Vec<Receivable>,
     /// What releases paid of the order's own debts.
@@ -80,7 +81,7 @@ impl Run {
     }
 
     /// Money comes into the deposit, or leaves it.
-    pub fn deposit(&mut self, number: usize, units: i64) {
+    pub fn move_deposit(&mut self, number: usize, units: i64) {
         let fact = DepositFact {
             merchant: self.order.merchant.clone(),
             transaction: TransactionId::parse(&format!("T{number}")).unwrap(),
@@ -365,13 +366,22 @@ fn debt(case: &Case) -> (i64, bool) {
     (debt, cancelled)
 }
 
-/// Everything about the holds that arrival must not change while nothing has fallen due.
+/// Everything about the holds that arrival must not change while nothing has fallen due; how much
+/// goes when, whatever made it wait.
 pub fn shape(order: &Order) -> Vec<String> {
     let holds = order.holds.iter();
     holds
         .map(|hold| {
             let dates = hold.dates.filter(|_| !hold.left.is_zero());
-            let (left, blocked, tails) = (hold.left, hold.blocked, &hold.tails);
+            let (left, blocked) = (hold.left, hold.blocked);
+            let mut tails: Vec<(Option<Dates>, i64)> = Vec::new();
+            let later = hold.tails.iter().filter(|it| it.dates != hold.dates);
+            for tail in later {
+                match tails.iter_mut().find(|it| it.0 == tail.dates) {
+                    Some(same) => same.1 += units(tail.amount),
+                    None => tails.push((tail.dates, units(tail.amount))),
+                }
+            }
             let anchor = hold.anchor_at;
             format!(
                 "{} {left} {blocked} {anchor:?} {dates:?} {tails:?}",

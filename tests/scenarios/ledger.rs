@@ -11,6 +11,7 @@ use holdback::rules::decide::{self, Outcome, Refusal, World};
 use holdback::rules::entry::{Account, Entry};
 use holdback::rules::fact::{ContentHash, OrderFact};
 use holdback::rules::ids::{EventId, MerchantId, OrderId};
+use holdback::rules::limit;
 use holdback::rules::money::{Amount, Currency};
 use holdback::rules::order::{Order, Receivable};
 use holdback::rules::pause::Pauses;
@@ -231,44 +232,18 @@ impl Ledger {
             }
         }
         self.judged.clear();
-        let calendars = self.calendars.clone();
         let mut purse = self.purse();
         if pauses.iter().next().is_none() {
             self.release_credits(&mut purse, now);
         }
-        for (name, order) in &mut self.orders {
-            let settled = order.agreement.as_ref().zip(order.sale.as_ref());
-            let paused = |currency| pauses.over(&order.merchant, currency).is_some();
-            let Some((agreement, sale)) = settled.filter(|it| !paused(it.1.value.currency)) else {
+        let orders: Vec<String> = self.orders.keys().cloned().collect();
+        for name in orders {
+            let claims = limit::claims(&self.orders[&name]);
+            let paused = |it: &Claim| pauses.over(&it.merchant, it.currency).is_some();
+            if claims.iter().any(paused) {
                 continue;
-            };
-            for hold in &mut order.holds {
-                let mut claim = Claim {
-                    merchant: order.merchant.clone(),
-                    order: order.id.clone(),
-                    currency: sale.value.currency,
-                    agreement: agreement.clone(),
-                    hold: hold.clone(),
-                    traceparent: None,
-                };
-                let judgement = release::judge(&claim, clock);
-                for portion in &judgement.portions {
-                    let carried = carry
-                        .then(|| release::carry_over(&mut claim, portion, &calendars))
-                        .flatten();
-                    let issued = carried.map(|entry| vec![entry]).unwrap_or_else(|| {
-                        let part = None::<SettlementPart>;
-                        release::issue(&mut claim, portion, part, &mut purse, now)
-                    });
-                    self.step.extend(issued);
-                }
-                if judgement.limit_alert {
-                    self.step.push(release::limit_reached(&mut claim, now));
-                }
-                let key = (name.clone(), hold.term.to_string());
-                self.judged.insert(key, judgement);
-                *hold = claim.hold;
             }
+            while self.look_at(&name, clock, carry, &mut purse) {}
         }
         self.keep(purse);
         Ok(())
@@ -281,6 +256,49 @@ impl Ledger {
                     .extend(recovery::issue_credit(&credit, purse, now));
             }
         }
+    }
+
+    /// Releases what may go of an order; true when a limit has let blocked money go, so that there
+    /// may be more.
+    fn look_at(&mut self, name: &str, clock: Clock, carry: bool, purse: &mut Purse) -> bool {
+        let (now, calendars) = (clock.now, self.calendars.clone());
+        let order = self.orders.get_mut(name).expect("it is known");
+        let claims = limit::claims(order);
+        let overrun = limit::overrun(&claims, clock);
+        let mut gone = None;
+        for (position, mut claim) in claims.into_iter().enumerate() {
+            let mut judgement = release::judge(&claim, clock);
+            if overrun.is_some_and(|it| it.term_no == claim.hold.term_no) {
+                gone = Some(claim.hold.id);
+            } else if let Some(overrun) = overrun {
+                limit::put_off(&claim, &mut judgement, overrun);
+            }
+            for portion in &judgement.portions {
+                let carried = carry
+                    .then(|| release::carry_over(&mut claim, portion, &calendars))
+                    .flatten();
+                let issued = carried.map(|entry| vec![entry]).unwrap_or_else(|| {
+                    release::issue(&mut claim, portion, None::<SettlementPart>, purse, now)
+                });
+                self.step.extend(issued);
+            }
+            if judgement.limit_alert {
+                self.step.push(release::limit_reached(&mut claim, now));
+            }
+            let key = (name.to_owned(), claim.hold.term.to_string());
+            self.judged.insert(key, judgement);
+            order.holds[position] = claim.hold;
+        }
+        if let Some(hold) = gone {
+            let world = World {
+                agreements: &self.agreements,
+                calendars: &calendars,
+                now,
+                approval: &self.approval,
+            };
+            self.step.extend(decide::move_blocks(order, hold, world));
+        }
+        gone.is_some()
     }
 
     /// What must be true after every line.

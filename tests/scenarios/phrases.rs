@@ -3,7 +3,7 @@
 use holdback::rules::decide::Refusal;
 use holdback::rules::decide::Verdict;
 use holdback::rules::entry::Event;
-use holdback::rules::hold::Hold;
+use holdback::rules::hold::{Hold, Tail};
 use holdback::rules::release::Obstacle;
 use holdback::rules::review::Review;
 use holdback::rules::time::Instant;
@@ -114,10 +114,9 @@ fn describe(ledger: &Ledger, hold: Option<&Hold>) -> String {
             dates.as_deref().unwrap_or("no date")
         ));
         for tail in &hold.tails {
-            words.push(format!(
-                "tail {} until {}",
-                tail.amount, tail.dates.settlement_on
-            ));
+            let until = tail.dates.map(|it| it.settlement_on.to_string());
+            let until = until.as_deref().unwrap_or("a date");
+            words.push(format!("tail {} until {until}", tail.amount));
         }
     }
     words.join(", ")
@@ -184,8 +183,8 @@ fn single(ledger: &Ledger, hold: Option<&Hold>, words: &[&str]) -> Result<(), St
             let (amount, when): (Decimal, _) = (read(amount)?, day(when)?);
             let tails = &first()?.tails;
             let mut found = tails.iter();
-            let found =
-                found.any(|it| it.amount.decimal() == amount && it.dates.settlement_on == when);
+            let until = |it: &Tail| it.dates.map(|dates| dates.settlement_on);
+            let found = found.any(|it| it.amount.decimal() == amount && until(it) == Some(when));
             holds_true(found, &format!("{tails:?}"))
         }
         ["free", amount] => {
