@@ -7,7 +7,7 @@ use super::super::ids::{AgreementId, HoldId};
 use super::super::money::Amount;
 use super::super::order::Order;
 use super::super::term;
-use super::{Entry, Refusal, Step, World, in_force, sale, settlement};
+use super::{Dates, Entry, Refusal, Step, World, in_force, sale, settlement};
 
 /// Why an order stays under the agreement that it was held under.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -104,18 +104,25 @@ fn not_before_now(step: &mut Step<'_>) {
         return;
     };
     let World { calendars, now, .. } = step.world;
+    let settled = settlement::settle(&agreement, now, calendars);
     for position in 0..step.order.holds.len() {
         let hold = &mut step.order.holds[position];
-        let Some(mut dates) = hold.dates.filter(|dates| dates.release_at < now) else {
+        if hold.dates.is_none_or(|dates| dates.release_at >= now) {
             continue;
-        };
-        let settled = settlement::settle(&agreement, now, calendars);
-        let dates = settled.map(|settled| {
-            (dates.release_at, dates.settlement_on) = settled;
-            dates
+        }
+        hold.date(|part| {
+            let dates = part.dates?;
+            if dates.release_at >= now {
+                return Some(dates);
+            }
+            let (release_at, settlement_on) = settled?;
+            Some(Dates {
+                release_at,
+                settlement_on,
+                ..dates
+            })
         });
-        hold.date(dates, Vec::new());
-        let left = hold.left;
+        let (left, dates) = (hold.left, hold.dates);
         step.say_moved(position, (left, dates), RescheduleReason::Reapplied);
     }
 }
