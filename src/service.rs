@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::Role;
 use crate::clock::Clock;
-use crate::config::{Config, IngestStart, ReleaseMode};
+use crate::config::{Config, IngestStart};
 use crate::http::{self, Liveness, Readiness};
 use crate::ingest::followup::{self, FollowUp};
 use crate::ingest::{self, freshness, worker};
@@ -96,15 +96,13 @@ impl Service {
         clock: Clock,
         kafka: KafkaSettings,
     ) -> anyhow::Result<Self> {
-        if config.release.mode == ReleaseMode::Shadow {
-            bail!("release.mode = \"shadow\" is not in this version; use \"live\"");
-        }
         let store = connect(&config, clock).await?;
         check_schema(&store).await?;
         kafka.check()?;
         let admin = Arc::new(Admin::open(&kafka, PATIENCE)?);
         check_topics(&admin, &config).await?;
         let (deployment, first_start) = found(&store, &config).await?;
+        tracing::info!(mode = %deployment.mode, "who pays what is released");
         Ok(Self {
             config: Arc::new(config),
             store,

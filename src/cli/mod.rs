@@ -15,7 +15,7 @@ pub use by_hand::{
 
 use crate::books::Format;
 use crate::calendar_import::CalendarArgs;
-use crate::rules::ids::MerchantId;
+use crate::rules::ids::{AgreementId, MerchantId};
 use crate::rules::money::Currency;
 use crate::rules::time::Instant;
 
@@ -73,9 +73,11 @@ pub enum Command {
     Simulate(SimulateArgs),
     /// Makes calendars of working days out of files of holidays
     Calendar(CalendarArgs),
-    /// Looks at agreements before they are published
+    /// Looks at agreements before they are published, and lets one rule orders that came before it
     #[command(subcommand)]
     Agreement(AgreementCommand),
+    /// Takes over what an earlier system still holds, has in deposit and is owed, from a file
+    Import(ImportArgs),
     /// Proves that the journal's sums equal the holds; exit code 1 and the difference when not
     Audit,
     /// Writes the journal as double entry for other people's books
@@ -163,6 +165,37 @@ pub struct BenchArgs {
     pub json: bool,
 }
 
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// One JSON object per line, see schemas/README.md; taken over whole or not at all
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Says what would be taken over, or what is wrong, and writes nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub by: ByArgs,
+}
+
+/// What an agreement shall rule that came before it.
+#[derive(Debug, Args)]
+pub struct ReapplyArgs {
+    /// The agreement
+    #[arg(value_name = "ID", value_parser = AgreementId::parse)]
+    pub agreement: AgreementId,
+    /// Only this merchant's orders, where it is the platform's agreement
+    #[arg(long, value_name = "ID", value_parser = MerchantId::parse)]
+    pub merchant: Option<MerchantId>,
+    /// Nobody has paid what no term held: more may be held than before
+    #[arg(long)]
+    pub free_unpaid: bool,
+    /// Says what would be rewritten, and writes nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub by: ByArgs,
+}
+
 /// What can be done with agreements.
 #[derive(Debug, Subcommand)]
 pub enum AgreementCommand {
@@ -175,6 +208,9 @@ pub enum AgreementCommand {
         #[arg(long, value_name = "DATE")]
         from: Option<Date>,
     },
+    /// Lets an agreement rule the orders that came before it: rewrites their holds where no money
+    /// has moved
+    Reapply(ReapplyArgs),
 }
 
 #[derive(Debug, Args)]

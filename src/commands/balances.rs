@@ -1,6 +1,6 @@
 //! `holdback balances`: what stands on a merchant's accounts, out of the journal.
 
-use super::{open_store, say};
+use super::{open_store, say, say_shadow};
 use crate::cli::BalancesArgs;
 use crate::config::Config;
 use crate::rules::time::Instant;
@@ -33,5 +33,6 @@ pub(super) async fn run(config: &Config, args: &BalancesArgs) -> anyhow::Result<
     if all.is_empty() {
         say("No money has moved.");
     }
+    say_shadow(store.release_mode().await?);
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Context;
 
-use super::{open_store, say};
+use super::{open_store, say, say_shadow};
 use crate::cli::{ExplainArgs, Lang};
 use crate::config::Config;
 use crate::ingest;
@@ -13,6 +13,7 @@ use crate::rules::explain::words::{self, Language};
 use crate::rules::explain::{self, Circumstances};
 use crate::rules::ids::{MerchantId, OrderId};
 use crate::rules::release::Clock as ReleaseClock;
+use crate::rules::shadow::Mode;
 
 /// Says where an order's money is: what the rules say of it now, and what has happened so far, each
 /// line with the message that caused it.
@@ -20,10 +21,9 @@ pub(super) async fn run(config: &Config, args: &ExplainArgs) -> anyhow::Result<(
     let merchant = MerchantId::parse(&args.merchant).context("--merchant")?;
     let order = OrderId::parse(&args.order).context("ORDER")?;
     let store = open_store(config).await?;
-    let not_before = store
-        .deployment()
-        .await?
-        .map(|deployment| deployment.release_not_before);
+    let deployment = store.deployment().await?;
+    let mode = deployment.as_ref().map_or(Mode::Live, |it| it.mode);
+    let not_before = deployment.map(|deployment| deployment.release_not_before);
     let now = store.now().await?;
     let topics = config.topics.inputs().map(str::to_owned);
     let passage = passage(now, store.gate(&topics).await?, &config.release);
@@ -56,6 +56,7 @@ pub(super) async fn run(config: &Config, args: &ExplainArgs) -> anyhow::Result<(
     if args.json {
         let both = serde_json::json!({
             "order": explanation,
+            "releases": mode.to_string(),
             "gate": { "behind": passage.gate.behind, "moment": passage.gate.moment },
             "history": history,
         });
@@ -67,6 +68,7 @@ pub(super) async fn run(config: &Config, args: &ExplainArgs) -> anyhow::Result<(
         Lang::Zh => Language::Chinese,
     };
     say(words::tell(&explanation, language).trim_end());
+    say_who_pays(mode, language);
     if !history.is_empty() {
         say(match language {
             Language::English => "What happened so far:",
@@ -77,4 +79,23 @@ pub(super) async fn run(config: &Config, args: &ExplainArgs) -> anyhow::Result<(
         say(&format!("  {line}"));
     }
     Ok(())
+}
+
+/// Says that not all that is released is paid by holdback, if so.
+fn say_who_pays(mode: Mode, language: Language) {
+    match (language, mode) {
+        (Language::English, _) => say_shadow(mode),
+        (Language::Chinese, Mode::Live) => {}
+        (Language::Chinese, Mode::Shadow { live_from: None }) => {
+            say("本部署为影子模式：只判定并记录解冻，不发布；由其他系统付款。");
+        }
+        (
+            Language::Chinese,
+            Mode::Shadow {
+                live_from: Some(from),
+            },
+        ) => say(&format!(
+            "结算日 {from} 起由本系统付款；此前结算的仅作影子记录，由其他系统付款。"
+        )),
+    }
 }

@@ -1,6 +1,6 @@
 //! `holdback forecast`: what a merchant's holds will release on which date if nothing changes.
 
-use super::{open_store, say};
+use super::{open_store, say, say_shadow};
 use crate::cli::ForecastArgs;
 use crate::config::Config;
 use crate::rules::forecast::{Forecast, Forecaster};
@@ -30,6 +30,7 @@ pub(super) async fn run(config: &Config, args: &ForecastArgs) -> anyhow::Result<
         say(&serde_json::to_string_pretty(&forecast)?);
     } else {
         tell(&forecast);
+        say_shadow(store.release_mode().await?);
     }
     Ok(())
 }

@@ -42,6 +42,7 @@ impl Kind {
                     | E::HoldRescheduled
                     | E::HoldRestored
                     | E::ReleaseIssued
+                    | E::ReleaseShadowed
                     | E::PayoutSettled
                     | E::AgreementAccepted
             ),
@@ -132,8 +133,8 @@ impl Body {
             E::ReceivableRecovered => format!("{order}: owes {} less", self.money("amount")),
             E::DepositChanged => format!("the deposit is now {}", self.money("deposit")),
             E::CreditOpened => format!("{order}: gets {} back", self.money("amount")),
-            E::ReleaseIssued => self.released(),
-            E::SettlementClosed => self.settled(),
+            E::ReleaseIssued | E::ReleaseShadowed => self.released(),
+            E::SettlementClosed | E::SettlementShadowed => self.settled(),
             E::SettlementSkipped => format!(
                 "settlement of {} skipped: {} due, the minimum is {}",
                 self.date("settlement_date"),

@@ -282,9 +282,12 @@ fn color(kind: Kind) -> Color {
     match kind {
         Kind::DeadLetter => Color::Red,
         Kind::Event(kind) => match kind {
-            E::ReleaseIssued | E::SettlementClosed | E::PayoutSettled | E::HoldUnblocked => {
-                Color::Green
-            }
+            E::ReleaseIssued
+            | E::ReleaseShadowed
+            | E::SettlementClosed
+            | E::SettlementShadowed
+            | E::PayoutSettled
+            | E::HoldUnblocked => Color::Green,
             E::HoldBlocked
             | E::HoldLimitReached
             | E::SettlementSkipped

@@ -119,7 +119,7 @@ pub(crate) fn brought(fact: &OrderFact) -> Option<Currency> {
 }
 
 /// What has grown pays what is open; then all is written.
-pub(super) async fn settle(
+pub(crate) async fn settle(
     tx: &mut Tx,
     purses: &mut Purses,
     lines: &mut Lines,

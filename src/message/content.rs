@@ -13,8 +13,10 @@ use rust_decimal::Decimal;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::import::Owed;
 use crate::rules::agreement::{Agreement, Cycle, Term};
 use crate::rules::calendar::Calendar;
+use crate::rules::decide::{Imported, ImportedHold};
 use crate::rules::deposit::DepositFact;
 use crate::rules::fact::{ContentHash, IndirectFact, OrderEvent, PayoutResult, PayoutSubject};
 use crate::rules::ids::{MerchantId, OrderId};
@@ -220,6 +222,39 @@ pub fn of_deposit(fact: &DepositFact) -> ContentHash {
     content.number("amount", fact.amount.decimal());
     content.field("currency", fact.currency);
     content.field("at", fact.at);
+    content.done()
+}
+
+/// The digest of an order that an earlier system hands over.
+#[must_use]
+pub fn of_imported(it: &Imported) -> ContentHash {
+    let mut content = Content::of("import.order");
+    content.field("sale", format_args!("{:?}", it.sale.content.0));
+    content.optional("delivered_at", it.delivered.as_ref().map(|it| it.value));
+    let confirmed = it.confirmed.as_ref();
+    content.optional(
+        "confirmed",
+        confirmed.map(|it| format!("{:?}", it.content.0)),
+    );
+    let mut holds: Vec<&ImportedHold> = it.holds.iter().collect();
+    holds.sort_by(|one, other| one.term.cmp(&other.term));
+    for hold in holds {
+        content.field("term", &hold.term);
+        content.number("left", hold.left.decimal());
+        content.optional("not_before", hold.not_before);
+    }
+    content.done()
+}
+
+/// The digest of a debt that an earlier system hands over.
+#[must_use]
+pub fn of_owed(it: &Owed) -> ContentHash {
+    let mut content = Content::of("import.receivable");
+    content.field("merchant_id", &it.merchant);
+    content.field("receivable_id", &it.id);
+    content.number("amount", it.amount.decimal());
+    content.field("currency", it.currency);
+    content.field("opened_at", it.opened_at);
     content.done()
 }
 

@@ -13,6 +13,7 @@ mod deposit;
 mod envelope;
 mod fields;
 mod hints;
+pub mod import;
 pub mod incoming;
 mod order;
 pub mod outgoing;

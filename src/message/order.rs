@@ -165,7 +165,7 @@ fn above_zero(fields: &Fields<'_>) -> Result<Option<rust_decimal::Decimal>, Faul
 }
 
 /// Texts by name; one that is null is absent.
-fn attributes(fields: &Fields<'_>) -> Result<BTreeMap<String, String>, Fault> {
+pub(super) fn attributes(fields: &Fields<'_>) -> Result<BTreeMap<String, String>, Fault> {
     let Some(attributes) = fields.object("attributes")? else {
         return Ok(BTreeMap::new());
     };

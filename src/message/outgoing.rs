@@ -96,6 +96,8 @@ event_types! {
     AgreementAccepted = 16 Events "holdback.agreement.accepted.v1",
     HoldRestored = 17 Events "holdback.hold.restored.v1",
     RefundReversed = 18 Events "holdback.refund.reversed.v1",
+    ReleaseShadowed = 20 Events "holdback.release.shadowed.v1",
+    SettlementShadowed = 21 Events "holdback.settlement.shadowed.v1",
     CreditOpened = 30 Events "holdback.credit.opened.v1",
     DepositChanged = 31 Events "holdback.deposit.changed.v1",
     ReviewRequested = 40 Events "holdback.review.requested.v1",

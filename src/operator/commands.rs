@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail};
 
+use super::reapply::Reapply;
 use super::{Answer, By, Operator, OperatorError, Request};
 use crate::cli::{
-    ApproveArgs, BlockArgs, BlockBy, ByArgs, ExtendArgs, PauseArgs, ReleaseArgs, UnblockArgs,
+    ApproveArgs, BlockArgs, BlockBy, ByArgs, ExtendArgs, PauseArgs, ReapplyArgs, ReleaseArgs,
+    UnblockArgs,
 };
 use crate::clock::Clock;
 use crate::commands::say;
@@ -18,6 +20,7 @@ use crate::rules::order::BlockKind;
 use crate::rules::pause::Scope;
 use crate::rules::time::Instant;
 use crate::store::Store;
+use crate::store::cases::OrderKey;
 
 async fn open(config: &Config) -> anyhow::Result<Store> {
     let store = preflight::connect(config, Clock::Database).await?;
@@ -126,16 +129,18 @@ pub async fn unblock(config: Config, args: &UnblockArgs) -> anyhow::Result<()> {
 /// # Errors
 /// See [`pause`].
 pub async fn release(config: Config, args: &ReleaseArgs) -> anyhow::Result<()> {
-    let merchant = merchant(&args.merchant)?;
+    let named = args.merchant.as_deref().zip(args.by.as_ref());
+    let (named, by) = named.context("--merchant, --actor and --reason are missing")?;
+    let merchant = merchant(named)?;
     let Some(hold) = args.hold else {
-        return before_start(config, &merchant, &args.by).await;
+        return before_start(config, &merchant, by).await;
     };
     let request = Request::Release {
         merchant,
         hold: HoldId(hold),
         amount: args.amount.clone(),
     };
-    act(config, &request, &args.by).await
+    act(config, &request, by).await
 }
 
 async fn before_start(config: Config, merchant: &MerchantId, by: &ByArgs) -> anyhow::Result<()> {
@@ -159,6 +164,37 @@ async fn before_start(config: Config, merchant: &MerchantId, by: &ByArgs) -> any
     ));
     if stay > 0 {
         bail!("not all of them could go");
+    }
+    Ok(())
+}
+
+/// Lets an agreement rule orders that came before it.
+///
+/// # Errors
+/// See [`pause`].
+pub async fn reapply(config: Config, args: ReapplyArgs) -> anyhow::Result<()> {
+    let by = By::new(&args.by.actor, &args.by.reason)?;
+    let operator = Operator::new(open(&config).await?, Arc::new(config));
+    let it = Reapply {
+        agreement: args.agreement,
+        merchant: args.merchant,
+        free_unpaid: args.free_unpaid,
+        dry_run: args.dry_run,
+    };
+    let stays = |(merchant, order): &OrderKey, why: &str| {
+        say(&format!(
+            "stays: order {order} of merchant {merchant}: {why}"
+        ));
+    };
+    let done = operator.reapply(&it, &by, stays).await?;
+    let would = if it.dry_run { "would be " } else { "" };
+    let told = format!(
+        "{} orders {would}rewritten, {} stay",
+        done.rewritten, done.stay
+    );
+    match done.operation {
+        Some(operation) => say(&format!("{told} (operation {operation})")),
+        None => say(&told),
     }
     Ok(())
 }

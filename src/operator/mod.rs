@@ -8,6 +8,7 @@
 mod approval;
 pub mod commands;
 mod orders;
+pub mod reapply;
 mod request;
 
 use std::sync::Arc;
@@ -268,12 +269,13 @@ impl Operator {
             now: tx.now,
             approval: &self.rules.approval,
         };
+        let mode = tx.release_mode().await?;
         let order = &mut case.order;
         let purse = currency.map(|currency| (key.0.clone(), currency));
         let releases = pauses.and(purse.clone().zip(orders::free(order)));
         let mut purses = recovery::lock(tx, releases.into_iter().collect()).await?;
         order.purse = purse.as_ref().and_then(|purse| purses.lend(purse));
-        let decided = orders::decide(order, request, act.id, &act.by.reason, world)?;
+        let decided = orders::decide(order, request, act.id, &act.by.reason, world, mode)?;
         purses.take_back(purse, order.purse.take());
         let mut outcome = Outcome::of(request, decided.says);
         outcome.about.order = Some(key.1.clone());

@@ -5,11 +5,12 @@ use uuid::Uuid;
 use super::{OperatorError, Request, refuse};
 use crate::rules::by_hand;
 use crate::rules::decide::{self, World};
-use crate::rules::entry::Entry;
+use crate::rules::entry::{Entry, Event};
 use crate::rules::ids::HoldId;
 use crate::rules::money::{Amount, less};
 use crate::rules::order::{Block, BlockKind, Order};
 use crate::rules::release::{self, Claim};
+use crate::rules::shadow::Mode;
 
 /// What a request comes to on one order.
 #[derive(Debug)]
@@ -27,6 +28,7 @@ pub(super) fn decide(
     operation: Uuid,
     reason: &str,
     world: World<'_>,
+    mode: Mode,
 ) -> Result<Decided, OperatorError> {
     let free_before = free(order);
     let mut decided = match request {
@@ -48,7 +50,9 @@ pub(super) fn decide(
             put(order, block, world)?
         }
         Request::Unblock { reference, .. } => clear(order, reference, world)?,
-        Request::Release { hold, amount, .. } => let_go(order, *hold, amount.as_deref(), world)?,
+        Request::Release { hold, amount, .. } => {
+            let_go(order, *hold, amount.as_deref(), world, mode)?
+        }
         Request::Extend { hold, until, .. } => {
             let mut claim = claim(order, *hold)?;
             let cause = format!("operation:{operation}");
@@ -133,17 +137,25 @@ fn let_go(
     hold: HoldId,
     amount: Option<&str>,
     world: World<'_>,
+    mode: Mode,
 ) -> Result<Decided, OperatorError> {
     let amount = amount_of(order, amount)?;
     let mut claim = claim(order, hold)?;
     let portion = by_hand::early(&claim.hold, amount).or_else(|it| refuse(it.to_string()))?;
     let purse = order.purse.as_mut();
     let purse = purse.expect("a release by hand is lent its merchant's purse");
-    let entries = release::issue(&mut claim, &portion, None, purse, world.now);
+    let mut entries = release::issue(&mut claim, &portion, None, purse, world.now);
+    mode.cast(&claim, &mut entries, world.now);
     let (currency, sum) = (claim.currency, portion.amount);
+    let says = match entries.first().map(|entry| &entry.event) {
+        Some(Event::ReleaseShadowed(_)) => {
+            format!("{sum} {currency} of the hold are released as a shadow: nothing is published")
+        }
+        _ => format!("{sum} {currency} of the hold are released"),
+    };
     Ok(Decided {
         lets_go: Some(sum),
-        says: format!("{sum} {currency} of the hold are released"),
+        says,
         ..changed(order, &claim, entries)
     })
 }

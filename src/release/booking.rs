@@ -13,6 +13,7 @@ use crate::rules::hold::Hold;
 use crate::rules::ids::{MerchantId, SettlementId};
 use crate::rules::money::{Amount, Currency, MoneyError};
 use crate::rules::release::{self, Claim, Judgement, Portion};
+use crate::rules::shadow::Mode;
 use crate::rules::time::Instant;
 use crate::store::due::DueHold;
 use crate::store::journal::Lines;
@@ -202,7 +203,8 @@ pub(super) async fn book(
         for line in lines {
             let key = settled_by(merchant, &line.entry).map(|(key, _)| key);
             if let Some(part) = key.and_then(|key| parts.get(&key))
-                && let Event::ReleaseIssued(release) = &mut line.entry.event
+                && let Event::ReleaseIssued(release) | Event::ReleaseShadowed(release) =
+                    &mut line.entry.event
             {
                 release.settlement_part = Some(*part);
             }
@@ -216,7 +218,7 @@ pub(crate) fn settled_by<'a>(
     merchant: &MerchantId,
     entry: &'a Entry,
 ) -> Option<(SettlementKey, &'a ReleaseIssued)> {
-    let Event::ReleaseIssued(release) = &entry.event else {
+    let (Event::ReleaseIssued(release) | Event::ReleaseShadowed(release)) = &entry.event else {
         return None;
     };
     let key = (merchant.clone(), entry.currency?, release.settlement_date?);
@@ -225,15 +227,19 @@ pub(crate) fn settled_by<'a>(
 }
 
 /// Closes the parts that nothing due waits for.
-pub(super) async fn close(tx: &mut Tx, horizon: Instant, limit: i64) -> Result<usize, StoreError> {
+pub(super) async fn close(
+    tx: &mut Tx,
+    horizon: Instant,
+    limit: i64,
+    mode: Mode,
+) -> Result<usize, StoreError> {
     let parts = tx.close_parts(horizon, limit).await?;
     let mut lines = Lines::default();
     for part in &parts {
-        lines.add(
-            &part.key.0,
-            [closed(part).map_err(|error| StoreError::Unreadable(error.to_string()))?],
-            None,
-        );
+        let end = closed(part);
+        let mut end = end.map_err(|error| StoreError::Unreadable(error.to_string()))?;
+        mode.cast_end(&mut end);
+        lines.add(&part.key.0, [end], None);
     }
     if !lines.is_empty() {
         let numbers = tx.number_lines(&lines).await?;

@@ -7,8 +7,10 @@
 //! [`Release::release_once`] is the bounded step that the loop and the tests call.
 
 pub(crate) mod booking;
+mod gate;
 mod limit;
 pub(crate) mod recovery;
+pub mod rehearsal;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,7 +19,7 @@ use std::time::{Duration, Instant as Moment};
 use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::http::{Heartbeat, Readiness};
 use crate::ingest::Rules;
 use crate::planted::{Bug, is_planted};
@@ -27,19 +29,22 @@ use crate::rules::ids::SettlementId;
 use crate::rules::pause::Pauses;
 use crate::rules::recovery::Purse;
 use crate::rules::release::{self, Claim, Clock, Judgement, SettlementPart};
+use crate::rules::shadow::Mode;
 use crate::rules::time::Instant;
 use crate::store::agreements::Catalogue;
 use crate::store::cases::OrderKey;
 use crate::store::due::{DueHold, Hint};
 use crate::store::journal::Lines;
-use crate::store::positions::Gate;
 use crate::store::recovery::PurseKey;
 use crate::store::settlements::SettlementKey;
 use crate::store::{Store, StoreError, Tx};
 use crate::telemetry;
 
 use booking::{book, close, settled_at, settlement_of};
+use gate::age;
 use limit::{Overruns, judge};
+
+pub use gate::{Passage, passage};
 
 /// How long the loop rests when nothing is due.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -56,6 +61,8 @@ pub struct Release {
     rules: Arc<Rules>,
     /// Orders of which a limit lets blocked money go: the next step is theirs.
     overrun: BTreeSet<OrderKey>,
+    /// Who pays what the step under way releases.
+    mode: Mode,
 }
 
 /// What one step came to.
@@ -66,15 +73,6 @@ pub struct Step {
     pub releases: usize,
     /// Settlement parts closed.
     pub closed: usize,
-}
-
-/// The gate with the verdict on it.
-#[derive(Debug, Clone)]
-pub struct Passage {
-    pub now: Instant,
-    pub gate: Gate,
-    /// Releases up to this date may go; `None`: the gate is closed.
-    pub until: Option<Instant>,
 }
 
 impl Release {
@@ -88,6 +86,7 @@ impl Release {
             not_before,
             catalogue: Catalogue::default(),
             overrun: BTreeSet::new(),
+            mode: Mode::Live,
         }
     }
 
@@ -123,6 +122,7 @@ impl Release {
             not_before: self.not_before,
         };
         let pauses = tx.hold_pauses().await?;
+        self.mode = tx.release_mode().await?;
         let credits = self.release_credits(&mut tx, horizon, batch_max).await?;
         let step = if credits > 0 {
             Step {
@@ -156,7 +156,7 @@ impl Release {
         }
         let (claimed, holds) = tx.claim_due(horizon, limit, &mut self.catalogue).await?;
         if claimed == 0 {
-            let closed = close(tx, horizon, limit).await?;
+            let closed = close(tx, horizon, limit, self.mode).await?;
             return Ok(Step {
                 closed,
                 ..Step::default()
@@ -228,7 +228,7 @@ impl Release {
             };
             let merchant = due.claim.merchant.clone();
             let purse = purses.of(&purse(due));
-            let carried = carry_out(
+            let mut carried = carry_out(
                 &mut due.claim,
                 &judgement,
                 &skipped,
@@ -236,6 +236,7 @@ impl Release {
                 purse,
                 clock.now,
             );
+            self.mode.cast(&due.claim, &mut carried.entries, clock.now);
             lines.add(&merchant, carried.entries, None);
             releases += carried.releases;
             if judgement.limit_alert {
@@ -339,25 +340,6 @@ async fn keep(tx: &mut Tx, paused: &[DueHold]) -> Result<(), StoreError> {
     let left = paused.iter().filter(|due| !due.claim.hold.left.is_zero());
     let hints: Vec<Hint> = left.map(|due| hint(due, wake_at(due))).collect();
     tx.hint_paused(&hints).await
-}
-
-/// How far a gate lets releases pass at `now` (contract, section 6, "The freshness gate").
-#[must_use]
-pub fn passage(now: Instant, gate: Gate, settings: &config::Release) -> Passage {
-    let seconds = |seconds: u32| SignedDuration::from_secs(i64::from(seconds));
-    let until = gate
-        .moment
-        .filter(|moment| age(now, *moment) <= seconds(settings.max_staleness_seconds))
-        .and_then(|moment| {
-            let margin = seconds(settings.margin_seconds);
-            moment.timestamp().checked_sub(margin).ok()
-        })
-        .map(|moment| Instant::new(moment).min(now));
-    Passage { now, gate, until }
-}
-
-fn age(now: Instant, moment: Instant) -> SignedDuration {
-    now.timestamp().duration_since(moment.timestamp())
 }
 
 /// Releases until stopped.

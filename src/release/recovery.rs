@@ -51,11 +51,9 @@ impl Release {
         let mut lines = Lines::default();
         for (merchant, credit) in &credits {
             let purse = purses.of(&purse(merchant, credit.currency));
-            lines.add(
-                merchant,
-                recovery::issue_credit(credit, purse, tx.now),
-                None,
-            );
+            let mut entries = recovery::issue_credit(credit, purse, tx.now);
+            self.mode.cast_credit(&mut entries, tx.now);
+            lines.add(merchant, entries, None);
         }
         tx.save_purses(&purses).await?;
         book(tx, &mut lines, &HashMap::new()).await?;

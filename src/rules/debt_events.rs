@@ -14,7 +14,7 @@ pub struct ReceivableOpened {
     pub amount: Amount,
     pub refund_id: Option<RefundId>,
     pub dispute_id: Option<DisputeId>,
-    /// The withdrawal that took more than the deposit.
+    /// The withdrawal that took more than the deposit; of an imported debt the earlier system's id.
     pub transaction_id: Option<TransactionId>,
 }
 

@@ -6,7 +6,7 @@
 //! An event's id is made of its type, its subject and its cause. The subject is what the event is
 //! about: the hold for `hold.*`, the receivable for `receivable.*`, the credit for `credit.opened`, the currency for
 //! `deposit.changed`, the release for
-//! `release.issued` and `payout.settled`, the settlement for `settlement.*`, the refund or dispute
+//! `release.*` and `payout.settled`, the settlement for `settlement.*`, the refund or dispute
 //! for `refund.*`, the review for `review.*`, the order for `order.accepted`, the agreement for `agreement.accepted`.
 //! The cause is the business key of the fact (`refund:R-1`), of the attempt for a release, of the
 //! part for a settlement. One cause says at most one thing of a type about one subject. Ids that
@@ -70,8 +70,10 @@ impl Entry {
                 let code = self.currency.map(|currency| currency.code().to_owned());
                 code.unwrap_or_default()
             }
-            Event::ReleaseIssued(it) => it.release_id.to_string(),
-            Event::SettlementClosed(it) => it.settlement_id.to_string(),
+            Event::ReleaseIssued(it) | Event::ReleaseShadowed(it) => it.release_id.to_string(),
+            Event::SettlementClosed(it) | Event::SettlementShadowed(it) => {
+                it.settlement_id.to_string()
+            }
             Event::SettlementSkipped(it) => it.settlement_id.to_string(),
             Event::PayoutSettled(it) => it.release_id.to_string(),
             Event::AgreementAccepted(it) => it.agreement_id.to_string(),
@@ -165,7 +167,10 @@ pub enum Event {
     CreditOpened(CreditOpened),
     DepositChanged(DepositChanged),
     ReleaseIssued(ReleaseIssued),
+    /// A release that another system pays.
+    ReleaseShadowed(ReleaseIssued),
     SettlementClosed(SettlementClosed),
+    SettlementShadowed(SettlementClosed),
     SettlementSkipped(SettlementSkipped),
     PayoutSettled(PayoutSettled),
     AgreementAccepted(AgreementAccepted),
@@ -196,7 +201,9 @@ impl Event {
             Self::CreditOpened(_) => "holdback.credit.opened.v1",
             Self::DepositChanged(_) => "holdback.deposit.changed.v1",
             Self::ReleaseIssued(_) => "holdback.release.issued.v1",
+            Self::ReleaseShadowed(_) => "holdback.release.shadowed.v1",
             Self::SettlementClosed(_) => "holdback.settlement.closed.v1",
+            Self::SettlementShadowed(_) => "holdback.settlement.shadowed.v1",
             Self::SettlementSkipped(_) => "holdback.settlement.skipped.v1",
             Self::PayoutSettled(_) => "holdback.payout.settled.v1",
             Self::AgreementAccepted(_) => "holdback.agreement.accepted.v1",
@@ -261,6 +268,7 @@ pub enum RescheduleReason {
     Calendar,
     SettlementMinimum,
     Extended,
+    Reapplied,
 }
 
 /// A block came, or an existing one now keeps more of the hold.

@@ -200,7 +200,7 @@ fn nothing(currency: Currency) -> CurrencyForecast {
 }
 
 /// When the limit lets everything go, if the term says so, and which local date that is.
-pub(super) fn limit(claim: &Claim) -> Option<(Instant, Date)> {
+pub(crate) fn limit(claim: &Claim) -> Option<(Instant, Date)> {
     let releases = claim.term()?.at_limit == AtLimit::Release;
     let at = claim.hold.limit_at.filter(|_| releases)?;
     Some((at, at.local(&zone(&claim.agreement.time_zone)?).date()))

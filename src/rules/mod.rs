@@ -29,6 +29,7 @@ pub mod recovery;
 pub mod release;
 pub mod review;
 pub mod settlement;
+pub mod shadow;
 pub mod statement;
 pub mod term;
 pub mod time;

@@ -1,16 +1,17 @@
 -- The journal's sums against the rows that they stand for; a row per difference.
 -- Accounts by number: 1 proceeds, 2 held, 3 payable, 5 deposit, 6 receivable, 7 paid. An account's balance is
 -- what it was credited less what it was debited; a debt stands on the debit side. Events 12 and 13
--- (release.issued, settlement.closed) are the ones of the releases' topic.
+-- (release.issued, settlement.closed) are the ones of the releases' topic. Only event 15 (payout.settled)
+-- pays what the table payouts knows: a shadow's releases are paid by another system.
 WITH moves AS (
-    SELECT merchant_id, currency, debit AS account, -amount AS amount FROM journal
+    SELECT merchant_id, currency, debit AS account, -amount AS amount, event FROM journal
     WHERE amount IS NOT NULL
     UNION ALL
-    SELECT merchant_id, currency, credit, amount FROM journal
+    SELECT merchant_id, currency, credit, amount, event FROM journal
     WHERE amount IS NOT NULL),
 balances AS (
     SELECT merchant_id, currency, account, sum(amount) AS balance
-    FROM moves GROUP BY merchant_id, currency, account),
+    FROM moves WHERE account <> 7 OR event = 15 GROUP BY merchant_id, currency, account),
 tables AS (
     SELECT merchant_id, currency, 2::smallint AS account, sum(held) AS balance
     FROM (SELECT merchant_id, currency, left_now AS held FROM holds

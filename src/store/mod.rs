@@ -2,7 +2,7 @@
 //! checked against the schema when it is compiled.
 //!
 //! A transaction is never cancelled half-way: nobody wraps these futures in a timeout or a select.
-//! Rows are locked in one order everywhere: positions, pauses, catalogue, orders of reviews, orders, holds, merchants,
+//! Rows are locked in one order everywhere: positions, pauses, deployment, catalogue, orders of reviews, orders, holds, merchants,
 //! receivables, deposits, settlements; inside a table by key. New lines need their merchant's row only at the
 //! end; who meets open receivables takes it before them.
 
@@ -23,6 +23,7 @@ pub mod forecast;
 pub mod history;
 mod hold_rows;
 mod hold_writes;
+pub mod imports;
 pub mod journal;
 mod numbers;
 pub mod operations;
@@ -33,6 +34,7 @@ pub mod pauses;
 pub mod payouts;
 pub mod positions;
 pub mod publication;
+pub mod reapply;
 pub mod recovery;
 pub mod reviews;
 pub mod settlements;

@@ -77,6 +77,7 @@ pub(super) fn cause_kind(text: &str) -> Result<&'static str, StoreError> {
         "dispute",
         "adjustment",
         "withdrawal",
+        "import",
     ]
     .into_iter()
     .find(|kind| *kind == text)

@@ -163,19 +163,8 @@ fn holds() -> Vec<Event> {
 
 fn payouts() -> Vec<Event> {
     vec![
-        Event::ReleaseIssued(ReleaseIssued {
-            release_id: release(),
-            attempt: 1,
-            gross: yuan("200.00"),
-            recovered: yuan("0"),
-            to_deposit: yuan("0"),
-            amount: yuan("200.00"),
-            settlement_id: Some(settlement()),
-            settlement_part: Some(1),
-            settlement_date: Some(ON),
-            reason: ReleaseReason::Due,
-            issued_at: at("2026-05-09T00:00:00.250Z"),
-        }),
+        Event::ReleaseIssued(issued()),
+        Event::ReleaseShadowed(issued()),
         Event::PayoutSettled(PayoutSettled {
             release_id: release(),
             attempt: 1,
@@ -288,16 +277,8 @@ fn reviews() -> Vec<Event> {
 
 fn merchants() -> Vec<Event> {
     vec![
-        Event::SettlementClosed(SettlementClosed {
-            settlement_id: settlement(),
-            part: 1,
-            settlement_date: ON,
-            releases: 1,
-            gross: yuan("200.00"),
-            recovered: yuan("0"),
-            to_deposit: yuan("0"),
-            amount: yuan("200.00"),
-        }),
+        Event::SettlementClosed(closed()),
+        Event::SettlementShadowed(closed()),
         Event::DepositChanged(DepositChanged {
             amount: yuan("1000.00"),
             direction: Direction::Credit,
@@ -321,4 +302,33 @@ fn merchants() -> Vec<Event> {
             late_for: 0,
         }),
     ]
+}
+
+fn issued() -> ReleaseIssued {
+    ReleaseIssued {
+        release_id: release(),
+        attempt: 1,
+        gross: yuan("200.00"),
+        recovered: yuan("0"),
+        to_deposit: yuan("0"),
+        amount: yuan("200.00"),
+        settlement_id: Some(settlement()),
+        settlement_part: Some(1),
+        settlement_date: Some(ON),
+        reason: ReleaseReason::Due,
+        issued_at: at("2026-05-09T00:00:00.250Z"),
+    }
+}
+
+fn closed() -> SettlementClosed {
+    SettlementClosed {
+        settlement_id: settlement(),
+        part: 1,
+        settlement_date: ON,
+        releases: 1,
+        gross: yuan("200.00"),
+        recovered: yuan("0"),
+        to_deposit: yuan("0"),
+        amount: yuan("200.00"),
+    }
 }

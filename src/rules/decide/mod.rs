@@ -7,6 +7,8 @@
 mod block;
 mod charge;
 mod give_back;
+mod import;
+mod reapply;
 mod review;
 mod sale;
 
@@ -24,6 +26,8 @@ use super::review::Approval;
 use super::settlement;
 use super::time::Instant;
 
+pub use import::{Imported, ImportedHold, import};
+pub use reapply::{Stays, reapply};
 pub use review::{rule, watch};
 
 /// What the rules may look at besides the order.

@@ -58,7 +58,7 @@ pub(super) fn complete(
     Ok(Verdict::Applied)
 }
 
-fn create(
+pub(super) fn create(
     step: &mut Step<'_>,
     terms: &Terms,
     position: usize,

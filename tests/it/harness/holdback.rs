@@ -45,7 +45,7 @@ pub struct Holdback {
     pub store: Store,
     hand: ManualClock,
     now: Instant,
-    settings: BTreeMap<String, String>,
+    pub settings: BTreeMap<String, String>,
     running: Option<(Controls, JoinHandle<anyhow::Result<()>>)>,
     admin: Admin,
 }

@@ -167,15 +167,20 @@ impl Event {
                 )
             }
             "credit.opened" => format!("{order} gets {} back by {}", f("amount"), f("by")),
-            "release.issued" => {
+            "release.issued" | "release.shadowed" => {
                 let part = (self.when("settlement_date"), f("settlement_part"));
                 let (amount, reason) = (self.of_gross(), f("reason"));
-                format!("{order} releases {amount} {reason} {}/{}", part.0, part.1)
+                let verb = match self.kind.as_str() {
+                    "release.issued" => "releases",
+                    _ => "shadows",
+                };
+                format!("{order} {verb} {amount} {reason} {}/{}", part.0, part.1)
             }
-            "settlement.closed" => {
+            "settlement.closed" | "settlement.shadowed" => {
                 let part = (self.when("settlement_date"), f("part"));
                 let sums = (f("releases"), self.of_gross());
-                format!("closed {}/{}: {} with {}", part.0, part.1, sums.0, sums.1)
+                let end = self.kind.trim_start_matches("settlement.");
+                format!("{end} {}/{}: {} with {}", part.0, part.1, sums.0, sums.1)
             }
             "settlement.skipped" => {
                 let day = self.when("settlement_date");

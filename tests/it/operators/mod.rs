@@ -4,6 +4,8 @@ mod approvals;
 mod blocks;
 mod early;
 mod pauses;
+mod reapplied;
+mod rehearsed;
 mod typed;
 
 use std::sync::Arc;
