@@ -149,6 +149,11 @@ impl Body {
             E::ReviewReminded => format!("{order}: review, the merchant is reminded"),
             E::ReviewOverdue => format!("{order}: review, no {} in time", self.text("awaited")),
             E::ReviewClosed => format!("{order}: review {}", self.text("result")),
+            E::ControlDaily => format!(
+                "{} of {} summed up",
+                self.text("currency"),
+                self.date("date")
+            ),
             E::AgreementAccepted => format!("agreement {} accepted", self.text("agreement_id")),
         })
     }

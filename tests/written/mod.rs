@@ -1,7 +1,9 @@
 //! One sample of every event that holdback writes, for the examples in `schemas/examples/output`.
 
+use holdback::rules::balance::Balance;
+use holdback::rules::control::{Accounts, Day, Movement, Released};
 use holdback::rules::entry::{
-    AgreementAccepted, CreditOpened, DepositChanged, Direction, Entry, Event, HoldBlocked,
+    Account, AgreementAccepted, CreditOpened, DepositChanged, Direction, Entry, Event, HoldBlocked,
     HoldConsumed, HoldCreated, HoldLimitReached, HoldRescheduled, HoldRestored, HoldReversed,
     HoldUnblocked, OrderAccepted, PayoutSettled, ReceivableOpened, ReceivableRecovered,
     RefundApplied, RefundReversed, ReleaseIssued, ReleaseReason, RescheduleReason, ReviewClosed,
@@ -76,6 +78,7 @@ pub fn entries() -> Vec<Entry> {
     entries.extend(payouts().into_iter().map(of_hold));
     entries.extend(orders().into_iter().chain(reviews()).map(of_order));
     entries.extend(merchants().into_iter().map(of_merchant));
+    entries.push(day());
     for entry in &mut entries {
         if matches!(entry.event, Event::AgreementAccepted(_)) {
             entry.currency = None;
@@ -284,6 +287,39 @@ fn reviews() -> Vec<Event> {
             answered: true,
         }),
     ]
+}
+
+/// A day on which one order was held and partly refunded.
+fn day() -> Entry {
+    let moved = |type_name, debit, credit, amount| Movement {
+        type_name,
+        debit,
+        credit,
+        count: 1,
+        amount: Balance::of(yuan(amount)),
+    };
+    let day = Day {
+        currency: cny(),
+        date: ON,
+        events: 3,
+        movements: vec![
+            moved(
+                "holdback.hold.created.v1",
+                Account::Proceeds,
+                Account::Held,
+                "259.90",
+            ),
+            moved(
+                "holdback.hold.consumed.v1",
+                Account::Held,
+                Account::Refunded,
+                "59.90",
+            ),
+        ],
+        released: Released::none(cny()),
+    };
+    let (entry, _) = day.close(Accounts::zero(cny())).unwrap();
+    entry
 }
 
 fn merchants() -> Vec<Event> {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant as Moment};
 use holdback::cli::Role;
 use holdback::clock::{Clock, ManualClock};
 use holdback::config::Config;
+use holdback::control::Control;
 use holdback::kafka::{Admin, Partition};
 use holdback::preflight;
 use holdback::release::{Release, Step};
@@ -166,6 +167,11 @@ impl Holdback {
         self.running = Some((controls, running));
     }
 
+    /// True between [`Self::run`] and [`Self::stop`].
+    pub fn runs(&self) -> bool {
+        self.running.is_some()
+    }
+
     /// Stops the service, which must end without an error.
     pub async fn stop(&mut self) {
         if let Some((controls, running)) = self.running.take() {
@@ -209,6 +215,11 @@ impl Holdback {
     /// The review step with the same settings, for what a person does.
     pub fn reviews(&self) -> Reviews {
         Reviews::new(self.store.clone(), Arc::new(config(&self.settings)))
+    }
+
+    /// The step that sums up days, as another process would take it.
+    pub fn control(&self) -> Control {
+        Control::new(self.store.clone())
     }
 
     /// Another setting for the next start.
@@ -366,6 +377,27 @@ impl Holdback {
             (left == 0).then_some(()).ok_or_else(|| format!("{left} left; {waits:?}"))
         })
         .await;
+    }
+
+    /// Waits until every day that is over by the hand is summed up.
+    pub async fn summed_up(&self) {
+        let today =
+            jiff::Timestamp::from(self.now.timestamp() - jiff::SignedDuration::from_mins(1));
+        eventually("the days are summed up", async || {
+            let left: bool = sqlx::query_scalar(
+                "SELECT EXISTS (SELECT FROM journal WHERE amount IS NOT NULL
+                                AND (occurred_at AT TIME ZONE 'UTC')::date < d.today)
+                     AND NOT EXISTS (SELECT FROM controls WHERE day_on = d.today - 1)
+                 FROM (SELECT ($1::timestamptz AT TIME ZONE 'UTC')::date AS today) d",
+            )
+            .bind(jiff_sqlx::Timestamp::from(today))
+            .fetch_one(self.pool())
+            .await
+            .map_err(|error| error.to_string())?;
+            (!left).then_some(()).ok_or_else(|| "not yet".to_owned())
+        })
+        .await;
+        self.published().await;
     }
 
     /// The answer to a question that has one number.
