@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
 
 mod by_hand;
+mod chinese;
 mod explained;
 mod foretold;
 mod happenings;
