@@ -16,6 +16,9 @@ CREATE TABLE controls (
         proceeds + held + payable + refunded + deposit + receivable + paid + platform = 0)
 );
 
+-- Reviews that somebody has to decide or to answer, for whoever lists them.
+CREATE INDEX reviews_open ON reviews (merchant_id) WHERE closed_at IS NULL;
+
 -- A day's lines, without reading the others: the journal grows in the order of time, so a summary
 -- of each stretch of it is enough, and costs a line next to nothing.
 CREATE INDEX journal_by_time ON journal USING brin (occurred_at) WITH (autosummarize = on);

@@ -26,6 +26,7 @@ mod hold_rows;
 mod hold_writes;
 pub mod journal;
 mod numbers;
+pub mod open_reviews;
 pub mod operations;
 pub mod orders;
 pub mod overview;

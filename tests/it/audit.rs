@@ -19,11 +19,11 @@ const DAMAGES: [(&str, &[&str]); 10] = [
         &["control", "held", "hold"],
     ),
     (
-        "UPDATE controls SET held = held + 1, proceeds = proceeds - 1 WHERE day_on = '2025-11-09'",
+        "UPDATE controls SET held = held + 1, proceeds = proceeds - 1 WHERE day_on = '2025-11-08'",
         &["control"],
     ),
     (
-        "UPDATE controls SET currency = 'JPY' WHERE day_on = '2025-11-09'",
+        "UPDATE controls SET currency = 'JPY' WHERE day_on = '2025-11-08'",
         &["control"],
     ),
     (

@@ -14,7 +14,6 @@ use holdback::control::Control;
 use holdback::kafka::{Admin, Partition};
 use holdback::preflight;
 use holdback::release::{Release, Step};
-use holdback::review::Reviews;
 use holdback::rules::time::Instant;
 use holdback::service::{self, Controls, Service};
 use holdback::store::Store;
@@ -210,11 +209,6 @@ impl Holdback {
     /// The settings of the next start, and of commands meanwhile.
     pub fn config(&self) -> Config {
         config(&self.settings)
-    }
-
-    /// The review step with the same settings, for what a person does.
-    pub fn reviews(&self) -> Reviews {
-        Reviews::new(self.store.clone(), Arc::new(config(&self.settings)))
     }
 
     /// The step that sums up days, as another process would take it.

@@ -4,6 +4,7 @@ mod approvals;
 mod blocks;
 mod early;
 mod pauses;
+mod reviews;
 mod typed;
 
 use std::sync::Arc;
@@ -48,7 +49,7 @@ fn unblock(of: &str, order: &str, reference: &str) -> Request {
 }
 
 impl Holdback {
-    fn operator(&self) -> Operator {
+    pub fn operator(&self) -> Operator {
         Operator::new(self.store.clone(), Arc::new(self.config()))
     }
 
