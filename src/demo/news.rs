@@ -314,6 +314,7 @@ mod tests {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_str().unwrap();
             let kind = name.strip_suffix(".json").unwrap_or(name);
+            let kind = kind.split("--").next().unwrap_or(kind);
             let quiet = ["consumed", "restored"];
             if quiet.iter().any(|quiet| kind.contains(quiet)) {
                 continue;

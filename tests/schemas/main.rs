@@ -6,16 +6,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail as tests do")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use holdback::message::incoming::{self, InputType, Limits};
-use holdback::message::outgoing::{self, EventType, Line};
+use holdback::message::outgoing::EventType;
 use holdback::message::{Reason, Record, Rejection};
 use serde_json::{Value, json};
 
-mod written;
+mod examples;
 
 /// Invalid examples that only the parser can tell from valid ones: currencies, calendars and zones
 /// are not in a schema, nor is one field's relation to another, nor how a number was spelled.
@@ -319,39 +319,63 @@ fn without_a_required_field_both_refuse() {
 }
 
 #[test]
-fn what_holdback_writes_is_what_its_schemas_and_examples_show() {
-    let mut seen = BTreeSet::new();
-    for entry in written::entries() {
-        let event_type = EventType::of(&entry.event);
-        let name = event_type.as_str();
-        let data = outgoing::data(&entry.event);
-        let line = Line {
-            event_type,
-            event_id: entry.event_id(&written::merchant()).0,
-            subject: &entry.subject(),
-            merchant: "M-1",
-            sequence: 12,
-            previous: 11,
-            occurred_at: written::at("2026-05-09T00:00:00.250Z"),
-            order: entry.order.as_ref().map(|id| id.as_str()),
-            hold: entry.hold.map(|id| id.0),
-            currency: entry.currency.map(|currency| currency.code()),
-            data: &data,
-            traceparent: None,
-        };
-        let rendered = outgoing::render(&line, "/holdback/example");
-        let value: Value = serde_json::from_slice(&rendered.payload).unwrap();
-        let outcome = validator(name).validate(&value).map_err(|e| e.to_string());
-        assert_eq!(outcome, Ok(()), "{name}: {value:#}");
-        assert_nothing_is_unnamed(&schema(name), &value, name);
-        let path = schemas().join(format!("examples/output/{name}.json"));
-        let kept = fs::read(&path).unwrap_or_default();
-        let kept: Value = serde_json::from_slice(&kept).unwrap_or_default();
-        assert_eq!(kept, value, "{} should hold\n{value:#}", path.display());
-        seen.insert(name);
+fn what_holdback_writes_is_what_its_schemas_say_and_its_examples_show() {
+    let story = examples::story();
+    for written in &story.written {
+        let name = written.event_type.as_str();
+        let outcome = validator(name)
+            .validate(&written.value)
+            .map_err(|e| e.to_string());
+        assert_eq!(outcome, Ok(()), "{name}: {:#}", written.value);
+        assert_nothing_is_unnamed(&schema(name), &written.value, name);
     }
+    let made: BTreeMap<String, String> = story
+        .examples()
+        .into_iter()
+        .map(|(name, value)| (name, format!("{value:#}\n")))
+        .collect();
+    if rewrites() {
+        rewrite(&made);
+    }
+    let mut kept: BTreeMap<String, String> = files("examples/output", ".json")
+        .into_iter()
+        .map(|(name, bytes)| (name, String::from_utf8(bytes).unwrap()))
+        .collect();
+    for (name, text) in &made {
+        let kept = kept.remove(name).unwrap_or_default();
+        assert_eq!(&kept, text, "{name} has changed: {REWRITE}");
+    }
+    assert!(
+        kept.is_empty(),
+        "{:?} come out of no scenario: {REWRITE}",
+        kept.keys()
+    );
+    let shown: BTreeSet<&str> = made.keys().map(|name| type_of(name)).collect();
     let all: BTreeSet<&str> = EventType::ALL.iter().map(|known| known.as_str()).collect();
-    assert_eq!(seen, all);
+    assert_eq!(
+        shown, all,
+        "every type comes out of schemas/examples/scenario.jsonl"
+    );
+}
+
+const REWRITE: &str =
+    "run HOLDBACK_EXAMPLES=write cargo test --test schemas, and look at the difference";
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the tests' own switches are no configuration of holdback"
+)]
+fn rewrites() -> bool {
+    std::env::var("HOLDBACK_EXAMPLES").is_ok_and(|value| value == "write")
+}
+
+fn rewrite(made: &BTreeMap<String, String>) {
+    let folder = schemas().join("examples/output");
+    fs::remove_dir_all(&folder).unwrap();
+    fs::create_dir(&folder).unwrap();
+    for (name, text) in made {
+        fs::write(folder.join(format!("{name}.json")), text).unwrap();
+    }
 }
 
 /// An output schema lists every field that is written.
