@@ -16,6 +16,7 @@ mod phrases;
 mod purse;
 mod setup;
 mod situations;
+mod states;
 
 use std::fs;
 use std::path::{Path, PathBuf};
