@@ -41,6 +41,7 @@ const OF_HOLDS: &[&str] = &[
     "05-05 closed O1 D2 withdrawn",
     "05-03 refunded O1 R1 100.00 CNY",
     "05-03 refunded O1 R2 60.00 CNY",
+    "05-04 reversed O1 R2",
     "05-06 cancelled O1",
     "05-02 blocked O1 B1 legal",
     "05-03 unblocked O1 B1",
