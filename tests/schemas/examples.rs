@@ -4,7 +4,8 @@
 //! `HOLDBACK_EXAMPLES=write cargo test --test schemas` writes them to `schemas/examples/output`.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::path::Path;
+use std::{fs, io};
 
 use holdback::message::outgoing::{self, EventType, Line};
 use holdback::rules::balance::Balance;
@@ -256,5 +257,26 @@ fn add(day: &mut Day, type_name: &'static str, transfer: holdback::rules::entry:
             count: 1,
             amount,
         });
+    }
+}
+
+/// How the examples are written anew.
+pub const REWRITE: &str =
+    "run HOLDBACK_EXAMPLES=write cargo test --test schemas, and look at the difference";
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the tests' own switches are no configuration of holdback"
+)]
+pub fn rewrites() -> bool {
+    std::env::var("HOLDBACK_EXAMPLES").is_ok_and(|value| value == "write")
+}
+
+/// Writes these examples and no others.
+pub fn rewrite(folder: &Path, made: &BTreeMap<String, String>) {
+    fs::remove_dir_all(folder).unwrap();
+    fs::create_dir(folder).unwrap();
+    for (name, text) in made {
+        fs::write(folder.join(format!("{name}.json")), text).unwrap();
     }
 }

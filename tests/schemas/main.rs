@@ -320,7 +320,7 @@ fn without_a_required_field_both_refuse() {
 
 #[test]
 fn what_holdback_writes_is_what_its_schemas_say_and_its_examples_show() {
-    let story = examples::story();
+    let (story, again) = (examples::story(), examples::REWRITE);
     for written in &story.written {
         let name = written.event_type.as_str();
         let outcome = validator(name)
@@ -334,8 +334,8 @@ fn what_holdback_writes_is_what_its_schemas_say_and_its_examples_show() {
         .into_iter()
         .map(|(name, value)| (name, format!("{value:#}\n")))
         .collect();
-    if rewrites() {
-        rewrite(&made);
+    if examples::rewrites() {
+        examples::rewrite(&schemas().join("examples/output"), &made);
     }
     let mut kept: BTreeMap<String, String> = files("examples/output", ".json")
         .into_iter()
@@ -343,11 +343,11 @@ fn what_holdback_writes_is_what_its_schemas_say_and_its_examples_show() {
         .collect();
     for (name, text) in &made {
         let kept = kept.remove(name).unwrap_or_default();
-        assert_eq!(&kept, text, "{name} has changed: {REWRITE}");
+        assert_eq!(&kept, text, "{name} has changed: {again}");
     }
     assert!(
         kept.is_empty(),
-        "{:?} come out of no scenario: {REWRITE}",
+        "{:?} come out of no scenario: {again}",
         kept.keys()
     );
     let shown: BTreeSet<&str> = made.keys().map(|name| type_of(name)).collect();
@@ -356,26 +356,6 @@ fn what_holdback_writes_is_what_its_schemas_say_and_its_examples_show() {
         shown, all,
         "every type comes out of schemas/examples/scenario.jsonl"
     );
-}
-
-const REWRITE: &str =
-    "run HOLDBACK_EXAMPLES=write cargo test --test schemas, and look at the difference";
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the tests' own switches are no configuration of holdback"
-)]
-fn rewrites() -> bool {
-    std::env::var("HOLDBACK_EXAMPLES").is_ok_and(|value| value == "write")
-}
-
-fn rewrite(made: &BTreeMap<String, String>) {
-    let folder = schemas().join("examples/output");
-    fs::remove_dir_all(&folder).unwrap();
-    fs::create_dir(&folder).unwrap();
-    for (name, text) in made {
-        fs::write(folder.join(format!("{name}.json")), text).unwrap();
-    }
 }
 
 /// An output schema lists every field that is written.
