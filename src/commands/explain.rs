@@ -14,6 +14,7 @@ use crate::rules::explain::{self, Circumstances};
 use crate::rules::ids::{MerchantId, OrderId};
 use crate::rules::release::Clock as ReleaseClock;
 use crate::rules::shadow::Mode;
+use crate::store::history::HistoryLine;
 
 /// Says where an order's money is: what the rules say of it now, and what has happened so far, each
 /// line with the message that caused it.
@@ -45,7 +46,7 @@ pub(super) async fn run(config: &Config, args: &ExplainArgs) -> anyhow::Result<(
     let currency = order.sale.as_ref().map(|noted| noted.value.currency);
     let pause = currency.and_then(|currency| pauses.over(&order.merchant, currency));
     let circumstances = Circumstances {
-        paused: pause.map(ToString::to_string),
+        paused: pause.cloned(),
         behind: passage.gate.behind.clone(),
         calendars: store.calendars().await?,
         due,
@@ -76,7 +77,10 @@ pub(super) async fn run(config: &Config, args: &ExplainArgs) -> anyhow::Result<(
         });
     }
     for line in history {
-        say(&format!("  {line}"));
+        say(&match language {
+            Language::English => format!("  {line}"),
+            Language::Chinese => format!("  {}", in_chinese(&line)),
+        });
     }
     Ok(())
 }
@@ -98,4 +102,21 @@ fn say_who_pays(mode: Mode, language: Language) {
             "结算日 {from} 起由本系统付款；此前结算的仅作影子记录，由其他系统付款。"
         )),
     }
+}
+
+/// A line of an order's history; types of events and topics keep their names.
+fn in_chinese(it: &HistoryLine) -> String {
+    let mut line = format!("{}  {}", it.occurred_at, it.event);
+    if let (Some(amount), Some(currency)) = (&it.amount, &it.currency) {
+        line.push_str(&format!("  {amount} {currency}"));
+    }
+    if let Some((topic, partition, offset)) = it.source {
+        line.push_str(&format!("（消息 {}/{partition}/{offset}）", topic.name()));
+    }
+    if let Some((actor, reason)) = &it.person {
+        line.push_str(&format!("（{actor} 操作：{reason}）"));
+    }
+    let published = if it.published { "" } else { "，尚未发布" };
+    line.push_str(&format!("（序号 {}{published}）", it.sequence));
+    line
 }

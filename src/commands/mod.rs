@@ -66,6 +66,7 @@ pub async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Extend(args) => operator::extend(configured()?, &args).await,
         Command::Approve(args) => operator::approve(configured()?, &args).await,
         Command::Proposals => operator::proposals(&configured()?).await,
+        Command::Review(what) => operator::review(configured()?, &what).await,
         Command::Bench(args) => bench::run(configured()?, &args).await,
         // Needs no settings, and says nothing but its answer.
         Command::Simulate(args) => simulate::run(&args),

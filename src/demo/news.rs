@@ -150,6 +150,11 @@ impl Body {
             E::ReviewReminded => format!("{order}: review, the merchant is reminded"),
             E::ReviewOverdue => format!("{order}: review, no {} in time", self.text("awaited")),
             E::ReviewClosed => format!("{order}: review {}", self.text("result")),
+            E::ControlDaily => format!(
+                "{} of {} summed up",
+                self.text("currency"),
+                self.date("date")
+            ),
             E::AgreementAccepted => format!("agreement {} accepted", self.text("agreement_id")),
         })
     }
@@ -310,6 +315,7 @@ mod tests {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_str().unwrap();
             let kind = name.strip_suffix(".json").unwrap_or(name);
+            let kind = kind.split("--").next().unwrap_or(kind);
             let quiet = ["consumed", "restored"];
             if quiet.iter().any(|quiet| kind.contains(quiet)) {
                 continue;

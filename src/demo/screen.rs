@@ -304,7 +304,8 @@ fn color(kind: Kind) -> Color {
             | E::DepositChanged
             | E::ReviewRequested
             | E::ReviewClosed
-            | E::AgreementAccepted => Color::Cyan,
+            | E::AgreementAccepted
+            | E::ControlDaily => Color::Cyan,
         },
     }
 }

@@ -280,7 +280,7 @@ pub(crate) fn suspicion(other: &MerchantId, opened_at: Instant) -> Block {
     Block {
         reference: stranger(other),
         kind: BlockKind::Review,
-        reason: "a fact names this order under another merchant".to_owned(),
+        reason: Block::OF_ANOTHER.to_owned(),
         hold: None,
         amount: None,
         opened_at,

@@ -110,7 +110,7 @@ pub(crate) fn distrust(place: &str, reason: &str, opened_at: Instant) -> Block {
     Block {
         reference: place.to_owned(),
         kind: BlockKind::Review,
-        reason: format!("a message about this order was refused: {reason}"),
+        reason: format!("{}: {reason}", Block::REFUSED),
         hold: None,
         amount: None,
         opened_at,

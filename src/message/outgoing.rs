@@ -104,6 +104,7 @@ event_types! {
     ReviewReminded = 41 Events "holdback.review.reminded.v1",
     ReviewOverdue = 42 Events "holdback.review.overdue.v1",
     ReviewClosed = 43 Events "holdback.review.closed.v1",
+    ControlDaily = 50 Events "holdback.control.daily.v1",
 }
 
 /// An event's own fields as one JSON object, without the envelope's: what the journal keeps.

@@ -7,8 +7,8 @@ use anyhow::{Context, anyhow, bail};
 use super::reapply::Reapply;
 use super::{Answer, By, Operator, OperatorError, Request};
 use crate::cli::{
-    ApproveArgs, BlockArgs, BlockBy, ByArgs, ExtendArgs, PauseArgs, ReapplyArgs, ReleaseArgs,
-    UnblockArgs,
+    ApproveArgs, BlockArgs, BlockBy, ByArgs, DecisionArg, ExtendArgs, PauseArgs, ReapplyArgs,
+    ReleaseArgs, ReviewCommand, ReviewListArgs, UnblockArgs,
 };
 use crate::clock::Clock;
 use crate::commands::say;
@@ -18,6 +18,7 @@ use crate::rules::ids::{HoldId, MerchantId, OrderId};
 use crate::rules::money::Currency;
 use crate::rules::order::BlockKind;
 use crate::rules::pause::Scope;
+use crate::rules::review::Decision;
 use crate::rules::time::Instant;
 use crate::store::Store;
 use crate::store::cases::OrderKey;
@@ -211,6 +212,44 @@ pub async fn extend(config: Config, args: &ExtendArgs) -> anyhow::Result<()> {
         until: Instant::new(until.context("--until is no instant with its offset")?),
     };
     act(config, &request, &args.by).await
+}
+
+/// Lists the open reviews, or decides one.
+///
+/// # Errors
+/// See [`pause`].
+pub async fn review(config: Config, what: &ReviewCommand) -> anyhow::Result<()> {
+    let args = match what {
+        ReviewCommand::List(args) => return reviews(&config, args).await,
+        ReviewCommand::Decide(args) => args,
+    };
+    let request = Request::Decide {
+        merchant: args.merchant.clone(),
+        review: args.review.clone(),
+        decision: match args.decision {
+            DecisionArg::Passed => Decision::Passed,
+            DecisionArg::Rejected => Decision::Rejected,
+        },
+    };
+    act(config, &request, &args.by).await
+}
+
+async fn reviews(config: &Config, args: &ReviewListArgs) -> anyhow::Result<()> {
+    let open = open(config)
+        .await?
+        .open_reviews(args.merchant.as_ref())
+        .await?;
+    if args.json {
+        say(&serde_json::to_string_pretty(&open)?);
+        return Ok(());
+    }
+    for review in &open {
+        say(&review.to_string());
+    }
+    if open.is_empty() {
+        say("no review is open");
+    }
+    Ok(())
 }
 
 /// Carries out what another person has asked for.

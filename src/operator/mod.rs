@@ -1,4 +1,5 @@
-//! What people do: pauses, blocks, early releases, later dates; the larger of these by two persons.
+//! What people do: pauses, blocks, decisions of reviews, early releases, later dates; the larger of
+//! these by two persons.
 //!
 //! Guarantees that each act is one transaction, that it is kept with its actor and reason in a table
 //! that is only appended to, and that it races with nothing: rows and the pauses' table are locked as
@@ -14,6 +15,7 @@ mod request;
 use std::sync::Arc;
 use std::time::{Duration, Instant as Moment};
 
+use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use crate::config::Config;
@@ -220,6 +222,16 @@ impl Operator {
                 let key = key(order, merchant);
                 self.on_order(tx, request, act, key, None).await?
             }
+            Request::Decide {
+                merchant, review, ..
+            } => {
+                let review_key = (merchant.clone(), review.clone());
+                let Some(order) = tx.order_of_review(&review_key).await? else {
+                    return refuse(format!("merchant {merchant} has no review {review}"));
+                };
+                let key = (merchant.clone(), order);
+                self.on_order(tx, request, act, key, None).await?
+            }
             Request::Extend { merchant, hold, .. } => {
                 let key = (merchant.clone(), home(tx, merchant, *hold).await?);
                 self.on_order(tx, request, act, key, None).await?
@@ -275,7 +287,7 @@ impl Operator {
         let releases = pauses.and(purse.clone().zip(orders::free(order)));
         let mut purses = recovery::lock(tx, releases.into_iter().collect()).await?;
         order.purse = purse.as_ref().and_then(|purse| purses.lend(purse));
-        let decided = orders::decide(order, request, act.id, &act.by.reason, world, mode)?;
+        let decided = orders::decide(order, request, act.id, act.by, world, mode)?;
         purses.take_back(purse, order.purse.take());
         let mut outcome = Outcome::of(request, decided.says);
         outcome.about.order = Some(key.1.clone());
@@ -285,6 +297,9 @@ impl Operator {
             outcome.proposed = true;
             "this needs a second person, within 7 days".clone_into(&mut outcome.says);
             return Ok(outcome);
+        }
+        for alarm in decided.alarms {
+            tracing::warn!(alarm, merchant = %key.0, order = %key.1, "someone should look at this order");
         }
         let mut lines = Lines::default();
         lines.add_by(&key.0, decided.entries, act.id);
@@ -298,7 +313,8 @@ impl Operator {
     }
 
     /// Whether this lets go of more than one person may, parts of one order within a week taken
-    /// together. What can't be told yet may be more.
+    /// together. What can't be told yet may be more. A review's decision counts as its whole order,
+    /// by itself.
     async fn needs_approval(
         &self,
         tx: &mut Tx,
@@ -306,7 +322,10 @@ impl Operator {
         about: &About,
     ) -> Result<bool, StoreError> {
         let above = &self.config.approval.above;
-        let lets_go = matches!(request, Request::Unblock { .. } | Request::Release { .. });
+        let lets_go = matches!(
+            request,
+            Request::Unblock { .. } | Request::Release { .. } | Request::Decide { .. }
+        );
         if !lets_go || above.is_empty() {
             return Ok(false);
         }
@@ -316,7 +335,10 @@ impl Operator {
         let Some(limit) = above.get(&currency) else {
             return Ok(false);
         };
-        let before = tx.let_go_alone(request.kind(), about).await?;
+        let before = match request {
+            Request::Decide { .. } => Decimal::ZERO,
+            _ => tx.let_go_alone(request.kind(), about).await?,
+        };
         let together = before.checked_add(amount.decimal());
         Ok(!amount.is_zero() && together.is_none_or(|sum| sum > limit.decimal()))
     }

@@ -2,21 +2,24 @@
 
 use uuid::Uuid;
 
-use super::{OperatorError, Request, refuse};
+use super::{By, OperatorError, Request, refuse};
 use crate::rules::by_hand;
 use crate::rules::decide::{self, World};
 use crate::rules::entry::{Entry, Event};
-use crate::rules::ids::HoldId;
+use crate::rules::ids::{HoldId, ReviewId};
 use crate::rules::money::{Amount, less};
 use crate::rules::order::{Block, BlockKind, Order};
 use crate::rules::release::{self, Claim};
+use crate::rules::review::{Decision, Ruling};
 use crate::rules::shadow::Mode;
 
 /// What a request comes to on one order.
 #[derive(Debug)]
 pub(super) struct Decided {
     pub(super) entries: Vec<Entry>,
-    /// The money that it lets go; `None` while that can't be told.
+    pub(super) alarms: Vec<&'static str>,
+    /// The money that it lets go, of a review's decision the order's amount; `None` while that can't
+    /// be told.
     pub(super) lets_go: Option<Amount>,
     pub(super) says: String,
 }
@@ -26,7 +29,7 @@ pub(super) fn decide(
     order: &mut Order,
     request: &Request,
     operation: Uuid,
-    reason: &str,
+    by: &By,
     world: World<'_>,
     mode: Mode,
 ) -> Result<Decided, OperatorError> {
@@ -41,7 +44,7 @@ pub(super) fn decide(
             let block = Block {
                 reference: operation.to_string(),
                 kind: *block,
-                reason: reason.to_owned(),
+                reason: by.reason.clone(),
                 hold: *hold,
                 amount: amount_of(order, amount.as_deref())?,
                 opened_at: world.now,
@@ -53,6 +56,9 @@ pub(super) fn decide(
         Request::Release { hold, amount, .. } => {
             let_go(order, *hold, amount.as_deref(), world, mode)?
         }
+        Request::Decide {
+            review, decision, ..
+        } => rule(order, review, *decision, by, world)?,
         Request::Extend { hold, until, .. } => {
             let mut claim = claim(order, *hold)?;
             let cause = format!("operation:{operation}");
@@ -111,12 +117,44 @@ fn put(order: &mut Order, block: Block, world: World<'_>) -> Result<Decided, Ope
     let says = format!("blocked under reference {}", block.reference);
     Ok(Decided {
         entries: decide::block(order, block, world),
+        alarms: Vec::new(),
         lets_go: None,
         says,
     })
 }
 
+/// Decides a review, with the person's name and reason.
+fn rule(
+    order: &mut Order,
+    review: &ReviewId,
+    decision: Decision,
+    by: &By,
+    world: World<'_>,
+) -> Result<Decided, OperatorError> {
+    let ruling = Ruling {
+        decision,
+        actor: by.actor.clone(),
+        reason: by.reason.clone(),
+    };
+    let outcome =
+        decide::rule(order, review, &ruling, world).or_else(|it| refuse(it.to_string()))?;
+    let what = match decision {
+        Decision::Passed => "passed",
+        Decision::Rejected => "rejected: its money stays until a refund takes it or it is passed",
+    };
+    Ok(Decided {
+        entries: outcome.entries,
+        alarms: outcome.alarms,
+        lets_go: order.sale.as_ref().map(|noted| noted.value.amount),
+        says: format!("review {review} of order {} is {what}", order.id),
+    })
+}
+
 fn clear(order: &mut Order, reference: &str, world: World<'_>) -> Result<Decided, OperatorError> {
+    let mut reviews = order.reviews.iter();
+    if let Some(review) = reviews.find(|review| review.reference() == reference) {
+        return refuse(format!("this is review {}'s: decide that", review.id));
+    }
     let mut blocks = order.blocks.iter();
     match blocks.find(|block| block.reference == reference) {
         None => return refuse(format!("order {} has no block {reference}", order.id)),
@@ -127,6 +165,7 @@ fn clear(order: &mut Order, reference: &str, world: World<'_>) -> Result<Decided
     }
     Ok(Decided {
         entries: decide::unblock(order, reference, world.now, world),
+        alarms: Vec::new(),
         lets_go: None,
         says: format!("block {reference} is cleared"),
     })
@@ -184,6 +223,7 @@ fn changed(order: &mut Order, claim: &Claim, entries: Vec<Entry>) -> Decided {
     }
     Decided {
         entries,
+        alarms: Vec::new(),
         lets_go: None,
         says: String::new(),
     }

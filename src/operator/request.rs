@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::OperatorError;
-use crate::rules::ids::{HoldId, MerchantId, OrderId};
+use crate::rules::ids::{HoldId, MerchantId, OrderId, ReviewId};
 use crate::rules::order::BlockKind;
 use crate::rules::pause::Scope;
+use crate::rules::review::Decision;
 use crate::rules::time::Instant;
 use crate::store::operations::About;
 
@@ -40,6 +41,12 @@ pub enum Request {
         hold: HoldId,
         amount: Option<String>,
     },
+    /// Ends a review, or (passed) clears what a rejected one keeps.
+    Decide {
+        merchant: MerchantId,
+        review: ReviewId,
+        decision: Decision,
+    },
     /// Keeps a hold's money at least until then.
     Extend {
         merchant: MerchantId,
@@ -58,6 +65,7 @@ impl Request {
             Self::Block { .. } => "block",
             Self::Unblock { .. } => "unblock",
             Self::Release { .. } => "release",
+            Self::Decide { .. } => "decide",
             Self::Extend { .. } => "extend",
         }
     }
@@ -87,6 +95,7 @@ impl Request {
                 about.merchant = Some(merchant.clone());
                 about.order = Some(order.clone());
             }
+            Self::Decide { merchant, .. } => about.merchant = Some(merchant.clone()),
             Self::Release { merchant, hold, .. } | Self::Extend { merchant, hold, .. } => {
                 about.merchant = Some(merchant.clone());
                 about.hold = Some(*hold);

@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use rust_decimal::Decimal;
 use serde::{Serialize, Serializer};
 
 use super::entry::{Account, Transfer};
@@ -59,6 +60,14 @@ impl Balance {
     pub fn negated(self) -> Result<Self, MoneyError> {
         let units = self.units.checked_neg().ok_or(MoneyError::Overflow)?;
         Ok(Self { units, ..self })
+    }
+
+    /// The exact decimal.
+    ///
+    /// # Errors
+    /// [`MoneyError::Overflow`] beyond 96 bits of minor units.
+    pub fn decimal(self) -> Result<Decimal, MoneyError> {
+        Decimal::try_from_i128_with_scale(self.units, self.scale).map_err(|_| MoneyError::Overflow)
     }
 
     /// True for nothing.

@@ -7,7 +7,8 @@
 //! about: the hold for `hold.*`, the receivable for `receivable.*`, the credit for `credit.opened`, the currency for
 //! `deposit.changed`, the release for
 //! `release.*` and `payout.settled`, the settlement for `settlement.*`, the refund or dispute
-//! for `refund.*`, the review for `review.*`, the order for `order.accepted`, the agreement for `agreement.accepted`.
+//! for `refund.*`, the review for `review.*`, the order for `order.accepted`, the agreement for `agreement.accepted`,
+//! the currency for `control.daily` (whose cause is the day).
 //! The cause is the business key of the fact (`refund:R-1`), of the attempt for a release, of the
 //! part for a settlement. One cause says at most one thing of a type about one subject. Ids that
 //! come from outside are unique per merchant only, so the merchant goes before them.
@@ -15,6 +16,7 @@
 use jiff::civil::Date;
 use serde::Serialize;
 
+use super::control::ControlDaily;
 use super::ids::{
     AgreementId, DisputeId, EventId, HoldId, MerchantId, OrderId, ReceivableId, RefundId,
     ReleaseId, SettlementId, TermName,
@@ -81,6 +83,7 @@ impl Entry {
             Event::ReviewReminded(it) => it.review_id.to_string(),
             Event::ReviewOverdue(it) => it.review_id.to_string(),
             Event::ReviewClosed(it) => it.review_id.to_string(),
+            Event::ControlDaily(_) => self.currency.map(|it| it.to_string()).unwrap_or_default(),
         }
     }
 
@@ -178,6 +181,7 @@ pub enum Event {
     ReviewReminded(ReviewReminded),
     ReviewOverdue(ReviewOverdue),
     ReviewClosed(ReviewClosed),
+    ControlDaily(Box<ControlDaily>),
 }
 
 impl Event {
@@ -211,6 +215,7 @@ impl Event {
             Self::ReviewReminded(_) => "holdback.review.reminded.v1",
             Self::ReviewOverdue(_) => "holdback.review.overdue.v1",
             Self::ReviewClosed(_) => "holdback.review.closed.v1",
+            Self::ControlDaily(_) => "holdback.control.daily.v1",
         }
     }
 }

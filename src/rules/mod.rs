@@ -9,6 +9,7 @@ pub mod agreement;
 pub mod balance;
 pub mod by_hand;
 pub mod calendar;
+pub mod control;
 mod debt_events;
 pub mod decide;
 pub mod deposit;

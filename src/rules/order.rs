@@ -127,6 +127,13 @@ pub struct Block {
     pub cleared_at: Option<Instant>,
 }
 
+impl Block {
+    /// The reason of a block that a bad message put there; `: ` and the dead letter's reason follow.
+    pub const REFUSED: &'static str = "a message about this order was refused";
+    /// The reason of a block because of another merchant's message.
+    pub const OF_ANOTHER: &'static str = "a fact names this order under another merchant";
+}
+
 /// Why a person or the platform keeps a hold back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -2,12 +2,13 @@
 -- Accounts by number: 1 proceeds, 2 held, 3 payable, 5 deposit, 6 receivable, 7 paid. An account's balance is
 -- what it was credited less what it was debited; a debt stands on the debit side. Events 12 and 13
 -- (release.issued, settlement.closed) are the ones of the releases' topic. Only event 15 (payout.settled)
--- pays what the table payouts knows: a shadow's releases are paid by another system.
+-- pays what the table payouts knows: a shadow's releases are paid by another system. Of the days that
+-- are summed up the last one is compared, which the others lead to.
 WITH moves AS (
-    SELECT merchant_id, currency, debit AS account, -amount AS amount, event FROM journal
+    SELECT merchant_id, currency, occurred_at, debit AS account, -amount AS amount, event FROM journal
     WHERE amount IS NOT NULL
     UNION ALL
-    SELECT merchant_id, currency, credit, amount, event FROM journal
+    SELECT merchant_id, currency, occurred_at, credit, amount, event FROM journal
     WHERE amount IS NOT NULL),
 balances AS (
     SELECT merchant_id, currency, account, sum(amount) AS balance
@@ -39,6 +40,20 @@ per_hold AS (
                FROM journal WHERE hold_id IS NOT NULL AND (credit = 2 OR debit = 2)
                GROUP BY hold_id, merchant_id) j
       ON j.merchant_id = h.merchant_id AND j.hold_id = h.hold_id),
+last_day AS (SELECT max(day_on) AS day_on FROM controls),
+days AS (
+    SELECT day_on, currency, account, coalesce(j.balance, 0) AS journal, coalesce(c.balance, 0) AS tables
+    FROM (SELECT currency, account, a.balance
+          FROM controls JOIN last_day USING (day_on)
+          CROSS JOIN LATERAL (VALUES (1::smallint, proceeds), (2::smallint, held),
+              (3::smallint, payable), (4::smallint, refunded), (5::smallint, deposit),
+              (6::smallint, receivable), (7::smallint, paid), (8::smallint, platform))
+              AS a (account, balance)) c
+    FULL JOIN (SELECT currency, account, sum(amount) AS balance
+               FROM moves, last_day
+               WHERE occurred_at < (day_on + 1)::timestamp AT TIME ZONE 'UTC'
+               GROUP BY currency, account) j USING (currency, account)
+    CROSS JOIN last_day),
 numbering AS (
     SELECT m.merchant_id, m.last_sequence, coalesce(j.lines, 0) AS lines,
            coalesce(j.top, 0) AS top, coalesce(j.broken, 0) AS broken
@@ -65,6 +80,10 @@ FROM (
     UNION ALL
     SELECT 'payable below zero', merchant_id, currency, balance::text, '0'
     FROM balances WHERE account = 3 AND balance < 0
+    UNION ALL
+    SELECT format('control %s account %s', day_on, account), '*', currency, journal::text,
+           tables::text
+    FROM days WHERE journal <> tables
     UNION ALL
     SELECT 'sequence', merchant_id, NULL,
            format('%s lines up to %s, %s wrong previous', lines, top, broken),

@@ -13,6 +13,7 @@ mod calendars;
 pub mod cases;
 pub mod catchup;
 mod causes;
+mod controls;
 pub mod dead_letters;
 pub mod deployment;
 pub mod deposits;
@@ -26,6 +27,7 @@ mod hold_writes;
 pub mod imports;
 pub mod journal;
 mod numbers;
+pub mod open_reviews;
 pub mod operations;
 pub mod orders;
 pub mod overview;
@@ -45,15 +47,20 @@ pub mod writes;
 
 use std::time::Duration;
 
+use jiff::civil::Date;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgPool, Postgres, Transaction};
 
 use crate::clock::Clock;
+use crate::rules::control::day_of;
 use crate::rules::time::Instant;
 
 /// The schema, as numbered steps.
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("schemas/migrations");
+
+/// The first half of the locks by which days are kept open; the second is the day's number.
+const BOOKING_LOCK: i32 = 0x686f_6c64;
 
 /// What can go wrong with the database, by what the caller should do.
 #[derive(Debug, thiserror::Error)]
@@ -96,6 +103,12 @@ impl StoreError {
     pub fn passes(&self) -> bool {
         matches!(self, Self::Retry { .. } | Self::Raced)
     }
+}
+
+/// Days since 1970.
+fn day_number(date: Date) -> i32 {
+    let days = date.duration_since(Date::constant(1970, 1, 1)).as_hours() / 24;
+    i32::try_from(days).expect("a calendar of 20,000 years")
 }
 
 /// Sorts a database error by what to do about it.
@@ -203,20 +216,36 @@ impl Store {
         &self.clock
     }
 
-    /// Opens a transaction and reads the time.
+    /// Opens a transaction and reads the time. Until the transaction has ended, the day of UTC that
+    /// it books with can't be summed up (see [`crate::control`]): its lock is taken before the time
+    /// is read.
     ///
     /// # Errors
     /// When the database can't be reached.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
         let mut inner = self.pool.begin().await.map_err(failed("begin"))?;
-        let now = sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!: Instant""#)
+        loop {
+            let by_hand = match &self.clock {
+                Clock::Database => None,
+                Clock::Manual(hand) => Some(day_number(day_of(hand.now()))),
+            };
+            let locked = sqlx::query!(
+                r#"SELECT d.day AS "day!", clock_timestamp() AS "now!: Instant"
+                   FROM (SELECT coalesce($2, floor(extract(epoch FROM clock_timestamp()) / 86400)
+                                             ::integer) AS day OFFSET 0) d,
+                        LATERAL pg_advisory_xact_lock_shared($1, d.day)"#,
+                BOOKING_LOCK,
+                by_hand,
+            )
             .fetch_one(&mut *inner)
             .await
             .map_err(failed("tell the time"))?;
-        Ok(Tx {
-            inner,
-            now: self.clock.at(now),
-        })
+            let now = self.clock.at(locked.now);
+            // At midnight the day may have ended between the two.
+            if day_number(day_of(now)) == locked.day {
+                return Ok(Tx { inner, now });
+            }
+        }
     }
 
     /// The time that the rules see now.

@@ -7,6 +7,7 @@ mod bad_input;
 mod bookkeeping;
 mod calendars;
 mod clients;
+mod controls;
 mod debts;
 mod deposits;
 mod gate;

@@ -51,6 +51,8 @@ fn published(hb: &Holdback) -> Vec<Value> {
     let topics = ["holdback-releases", "holdback-events"];
     let records = topics.into_iter().flat_map(|topic| hb.bed.read_all(topic));
     records
+        // Sums for who reconciles: a simulation has no days of booking.
+        .filter(|seen| seen.headers["ce_type"] != "holdback.control.daily.v1")
         .map(|seen| {
             let mut event = serde_json::json!({ "data": seen.json() });
             for (name, value) in &seen.headers {
@@ -90,7 +92,9 @@ async fn said_by(hb: &Holdback, foretold: &[Value], time: &str) {
     let by_then = events.filter(|event| event["time"].as_str() <= Some(time));
     let by_then = i64::try_from(by_then.count()).expect("few");
     eventually("everything foretold is said", async || {
-        let said = hb.number("SELECT count(*) FROM journal").await;
+        let said = hb
+            .number("SELECT count(*) FROM journal WHERE event <> 50")
+            .await;
         (said == by_then)
             .then_some(())
             .ok_or_else(|| format!("{said} of {by_then} by {time}"))

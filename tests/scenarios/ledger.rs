@@ -26,7 +26,7 @@ use super::happenings::{fact, review_id};
 use super::setup::{self, ZONE, instant, word};
 
 /// Everything that a scenario has brought about so far.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub struct Ledger {
     agreements: Vec<Arc<Agreement>>,
     calendars: Calendars,
@@ -53,6 +53,11 @@ impl Ledger {
     pub fn zone(&self) -> String {
         let last = self.agreements.last();
         last.map_or_else(|| ZONE.to_owned(), |it| it.time_zone.clone())
+    }
+
+    /// The latest time that anything happened.
+    pub fn now(&self) -> Option<Instant> {
+        self.now
     }
 
     pub fn order(&self) -> Option<&Order> {

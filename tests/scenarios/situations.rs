@@ -30,7 +30,7 @@ pub const SITUATIONS: &[Situation] = &[
             ),
             (
                 "Held under agreement AG-1 version 1; 0.00 is held by no term.",
-                "适用协议 AG-1 version 1；0.00 不在任何冻结条款之内。",
+                "适用协议 AG-1 版本 1；0.00 不在任何冻结条款之内。",
             ),
             (
                 "amount: 100.00 × 9000/10000 + 0.00 = 90.00",
@@ -91,7 +91,7 @@ pub const SITUATIONS: &[Situation] = &[
             ),
             (
                 "Block: dispute D1 (return), 30.00, since 2026-05-02T04:00:00Z by dispute/1/3.",
-                "阻断：争议 D1（return），30.00，自 2026-05-02T04:00:00Z 起（消息 dispute/1/3）。",
+                "阻断：争议 D1（退货），30.00，自 2026-05-02T04:00:00Z 起（消息 dispute/1/3）。",
             ),
             (
                 "Who can act: the dispute system, by dispute.closed.v1, about D1: once cleared now, 20.00 goes on 2026-05-10.",
@@ -298,7 +298,7 @@ pub const SITUATIONS: &[Situation] = &[
             ("Nothing is left.", "已无余额。"),
             (
                 "Owed since 2026-05-11T04:00:00Z for refund R1: 40.00 of 40.00.",
-                "应收：自 2026-05-11T04:00:00Z 起，因 refund R1，尚欠 40.00（原 40.00）。",
+                "应收：自 2026-05-11T04:00:00Z 起，因 退款 R1，尚欠 40.00（原 40.00）。",
             ),
         ],
     },

@@ -21,6 +21,7 @@ use super::fact::{Completed, DisputeOutcome};
 use super::ids::{HoldId, TermName};
 use super::money::Amount;
 use super::order::Order;
+use super::pause::Pause;
 use super::release::Clock;
 use super::time::Instant;
 
@@ -32,7 +33,7 @@ pub use ways::{Then, Way, Who};
 #[derive(Debug, Clone, Default)]
 pub struct Circumstances {
     /// Why the order's releases are paused, if they are.
-    pub paused: Option<String>,
+    pub paused: Option<Pause>,
     /// The partition that keeps the gate's moment back.
     pub behind: Option<String>,
     pub calendars: Calendars,

@@ -13,7 +13,6 @@ use holdback::config::Config;
 use holdback::kafka::{Admin, Partition};
 use holdback::preflight;
 use holdback::release::{Release, Step};
-use holdback::review::Reviews;
 use holdback::rules::time::Instant;
 use holdback::service::{self, Controls, Service};
 use holdback::store::Store;
@@ -166,6 +165,11 @@ impl Holdback {
         self.running = Some((controls, running));
     }
 
+    /// True between [`Self::run`] and [`Self::stop`].
+    pub fn runs(&self) -> bool {
+        self.running.is_some()
+    }
+
     /// Stops the service, which must end without an error.
     pub async fn stop(&mut self) {
         if let Some((controls, running)) = self.running.take() {
@@ -204,11 +208,6 @@ impl Holdback {
     /// The settings of the next start, and of commands meanwhile.
     pub fn config(&self) -> Config {
         config(&self.settings)
-    }
-
-    /// The review step with the same settings, for what a person does.
-    pub fn reviews(&self) -> Reviews {
-        Reviews::new(self.store.clone(), Arc::new(config(&self.settings)))
     }
 
     /// Another setting for the next start.

@@ -66,6 +66,9 @@ impl Holdback {
     /// the journal in its topic once and in order, every dead letter in its own once.
     pub async fn checked_end(mut self) {
         self.published().await;
+        if self.runs() {
+            self.summed_up().await;
+        }
         self.stop().await;
         let audit = self.store.audit().await.expect("an audit");
         assert_eq!(audit.differences, [], "the audit");

@@ -197,6 +197,7 @@ impl Event {
                 format!("{order} review: no {} by {due}", f("awaited"))
             }
             "review.closed" => format!("{order} review {} by {}", f("result"), f("by")),
+            "control.daily" => format!("{} of {} summed up", f("currency"), f("date")),
             "agreement.accepted" => {
                 let version = (f("agreement_id"), f("agreement_version"));
                 format!("{}/{} late for {}", version.0, version.1, f("late_for"))

@@ -6,6 +6,7 @@ mod early;
 mod pauses;
 mod reapplied;
 mod rehearsed;
+mod reviews;
 mod typed;
 
 use std::sync::Arc;
@@ -50,7 +51,7 @@ fn unblock(of: &str, order: &str, reference: &str) -> Request {
 }
 
 impl Holdback {
-    fn operator(&self) -> Operator {
+    pub fn operator(&self) -> Operator {
         Operator::new(self.store.clone(), Arc::new(self.config()))
     }
 

@@ -26,6 +26,7 @@ macro_rules! both {
 }
 
 mod parts;
+mod stored;
 
 use parts::{anchor, block_kind, found, state, test_name};
 
@@ -65,7 +66,8 @@ pub fn tell(it: &Explanation, language: Language) -> String {
         lines.charged(charged);
     }
     for owed in &it.owed {
-        let (cause, left, original, at) = (&owed.cause, owed.left, owed.original, owed.opened_at);
+        let cause = stored::cause(&owed.cause, language);
+        let (left, original, at) = (owed.left, owed.original, owed.opened_at);
         lines.say(&both!(
             language,
             "Owed since {at} for {cause}: {left} of {original}.",
@@ -103,11 +105,14 @@ impl Lines {
             "订单完成于 {at}{by}：金额 {amount} {currency}，手续费 {fees}。"
         ));
         match (&sale.agreement, sale.free) {
-            (Some(agreement), Some(free)) => self.say(&both!(
-                language,
-                "Held under agreement {agreement}; {free} is held by no term.",
-                "适用协议 {agreement}；{free} 不在任何冻结条款之内。"
-            )),
+            (Some(agreement), Some(free)) => {
+                let agreement = stored::agreement(agreement, language);
+                self.say(&both!(
+                    language,
+                    "Held under agreement {agreement}; {free} is held by no term.",
+                    "适用协议 {agreement}；{free} 不在任何冻结条款之内。"
+                ));
+            }
             _ => self.say(&both!(
                 language,
                 "No agreement is in force: it waits for one (agreement.published.v1).",
@@ -136,6 +141,7 @@ impl Lines {
             "冻结 {id}（条款 {term}）：{state}。"
         ));
         if let Some(calculation) = &hold.calculation {
+            let calculation = stored::calculation(calculation, language);
             self.say(&both!(
                 language,
                 "  amount: {calculation}",
@@ -270,7 +276,8 @@ impl Lines {
 
     fn block(&mut self, block: &BlockExplained) {
         let language = self.language;
-        let (id, reason, opened) = (&block.reference, &block.reason, block.opened_at);
+        let (id, opened) = (&block.reference, block.opened_at);
+        let reason = stored::reason(block, language);
         let kind = block_kind(block.block, language);
         let amount = match (block.amount, block.hold_id) {
             (Some(amount), None) => amount.to_string(),
