@@ -1,6 +1,7 @@
 //! The command line: what can be typed, and what each command answers to its caller.
 
 mod by_hand;
+mod dead_letters;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -12,6 +13,8 @@ use jiff::tz::TimeZone;
 pub use by_hand::{
     ApproveArgs, BlockArgs, BlockBy, ByArgs, ExtendArgs, PauseArgs, ReleaseArgs, UnblockArgs,
 };
+
+pub use dead_letters::{DeadLettersCommand, ReplayArgs, WhichArgs};
 
 use crate::books::Format;
 use crate::calendar_import::CalendarArgs;
@@ -67,6 +70,9 @@ pub enum Command {
     Approve(ApproveArgs),
     /// Lists what waits for a second person
     Proposals,
+    /// Finds messages that were refused, and replays them
+    #[command(subcommand)]
+    DeadLetters(DeadLettersCommand),
     /// Measures how fast orders are held and released, on a scratch database and topics of its own
     Bench(BenchArgs),
     /// Says what would happen: events from a file in, the output events out; needs no server

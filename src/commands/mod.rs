@@ -1,6 +1,7 @@
 //! What each command does: reads the settings, starts the logs, and calls the part that does it.
 
 mod balances;
+mod dead_letters;
 mod explain;
 mod export;
 mod forecast;
@@ -60,6 +61,7 @@ pub async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Extend(args) => operator::extend(configured()?, &args).await,
         Command::Approve(args) => operator::approve(configured()?, &args).await,
         Command::Proposals => operator::proposals(&configured()?).await,
+        Command::DeadLetters(command) => dead_letters::run(configured()?, command).await,
         Command::Bench(args) => bench::run(configured()?, &args).await,
         // Needs no settings, and says nothing but its answer.
         Command::Simulate(args) => simulate::run(&args),

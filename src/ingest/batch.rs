@@ -13,7 +13,6 @@ use crate::rules::calendar::Calendar;
 use crate::rules::fact::{ContentHash, Fact, OrderFact, PayoutResult, ReviewFact};
 use crate::rules::ids::MerchantId;
 use crate::store::agreements::Catalogue;
-use crate::store::journal::Lines;
 use crate::store::positions::Advance;
 use crate::store::{StoreError, Tx};
 use crate::telemetry::Outcome;
@@ -153,18 +152,18 @@ impl Batch {
         rules: &Rules,
     ) -> Result<Applied, StoreError> {
         tx.advance(steps).await?;
-        let mut work = Work {
-            records: &self.records,
-            rules,
-            lines: Lines::default(),
-            letters: Vec::new(),
-            distrusted: Vec::new(),
-            trusted: Vec::new(),
-            applied: Applied {
-                records: self.records.len(),
-                ..Applied::default()
-            },
-        };
+        let mut work = Work::on(&self.records, rules);
+        self.work(&mut work, tx, catalogue).await?;
+        work.finish(tx).await
+    }
+
+    /// Everything that the records come to, but for the positions and for what is appended.
+    pub(super) async fn work(
+        &self,
+        work: &mut Work<'_>,
+        tx: &mut Tx,
+        catalogue: &mut Catalogue,
+    ) -> Result<(), StoreError> {
         for (place, rejection) in &self.rejected {
             work.reject(*place, rejection);
         }
@@ -178,7 +177,12 @@ impl Batch {
                 "applied messages whose business time is far from their Kafka timestamp"
             );
         }
-        let merchants: Vec<MerchantId> = self.merchants();
+        let mut merchants: Vec<MerchantId> = self.merchants();
+        merchants.extend(
+            work.trusted
+                .iter()
+                .map(|((merchant, _), _)| merchant.clone()),
+        );
         let exclusive = !self.agreements.is_empty() || !self.calendars.is_empty();
         tx.open_catalogue(catalogue, &merchants, exclusive).await?;
         if exclusive {
@@ -189,14 +193,7 @@ impl Batch {
             .place_reviews(tx, catalogue, &self.orders, &self.reviews)
             .await?;
         work.fold_orders(tx, catalogue, placed).await?;
-        work.settle_payouts(tx, &self.payouts).await?;
-        tx.refuse(&work.letters).await?;
-        if !work.lines.is_empty() {
-            let numbers = tx.number_lines(&work.lines).await?;
-            tx.append(&work.lines, &numbers).await?;
-        }
-        work.applied.lines = work.lines.len();
-        Ok(work.applied)
+        work.settle_payouts(tx, &self.payouts).await
     }
 
     fn merchants(&self) -> Vec<MerchantId> {

@@ -30,6 +30,7 @@ impl Work<'_> {
             .iter()
             .map(|(_, fact)| (fact.merchant.clone(), fact.order.clone()))
             .chain(self.distrusted.iter().map(|(key, _)| key.clone()))
+            .chain(self.trusted.iter().map(|(key, _)| key.clone()))
             .collect();
         if keys.is_empty() {
             return Ok(());
@@ -91,15 +92,32 @@ impl Work<'_> {
                 now,
                 approval: &rules.approval,
             };
-            let entries = match change {
+            match change {
                 Ok(mut block) => {
                     block.opened_at = now;
-                    decide::block(&mut case.order, block, world)
+                    if self.is_letter(&block.reference) {
+                        block.reference = uncleared(&case.order, &block.reference);
+                    }
+                    let entries = decide::block(&mut case.order, block, world);
+                    self.lines.add(&key.0, entries, None);
                 }
-                Err(reference) => decide::unblock(&mut case.order, &reference, now, world),
-            };
-            self.lines.add(&key.0, entries, None);
+                Err(reference) => {
+                    let reference = match self.operation {
+                        Some(_) => uncleared(&case.order, &reference),
+                        None => reference,
+                    };
+                    let entries = decide::unblock(&mut case.order, &reference, now, world);
+                    match self.operation {
+                        Some(operation) => self.lines.add_by(&key.0, entries, operation),
+                        None => self.lines.add(&key.0, entries, None),
+                    }
+                }
+            }
         }
+    }
+
+    fn is_letter(&self, place: &str) -> bool {
+        self.letters.iter().any(|it| it.record.place() == place)
     }
 
     /// Folds one fact; true when it was accepted.
@@ -215,6 +233,20 @@ impl Work<'_> {
         }
         Ok(())
     }
+}
+
+/// The reference for a message's block on this order, open or still to be put up: a message that was
+/// refused, let in by a replay and refused again needs another than the one that was cleared.
+fn uncleared(order: &Order, place: &str) -> String {
+    let is_cleared = |reference: &String| {
+        let mut blocks = order.blocks.iter();
+        blocks.any(|it| it.reference == *reference && it.cleared_at.is_some())
+    };
+    let again = (2_u32..).map(|n| format!("{place}/{n}"));
+    let mut references = std::iter::once(place.to_owned()).chain(again);
+    references
+        .find(|it| !is_cleared(it))
+        .unwrap_or_else(|| place.to_owned())
 }
 
 /// The refunds and disputes among these facts, by the ids that are theirs alone.

@@ -13,6 +13,7 @@ pub(crate) mod catalogue;
 pub(crate) mod fold;
 pub mod followup;
 pub mod freshness;
+pub(crate) mod replay;
 pub(crate) mod reviews;
 pub(crate) mod work;
 pub mod worker;

@@ -1,5 +1,7 @@
 //! What happens inside a batch's transaction: what it books, refuses and distrusts.
 
+use uuid::Uuid;
+
 use super::{Applied, Rules};
 use crate::message::{About, Record, Rejection};
 use crate::rules::order::{Block, BlockKind};
@@ -7,6 +9,7 @@ use crate::rules::time::Instant;
 use crate::store::cases::{OrderKey, Source};
 use crate::store::dead_letters::DeadLetter;
 use crate::store::journal::Lines;
+use crate::store::{StoreError, Tx};
 use crate::telemetry::Outcome;
 
 /// What happens inside the transaction.
@@ -19,7 +22,39 @@ pub(super) struct Work<'a> {
     pub(super) distrusted: Vec<(OrderKey, Block)>,
     /// Blocks, by reference, whose reason has turned out to be none.
     pub(super) trusted: Vec<(OrderKey, String)>,
+    /// The person's act behind it, if it is a replay.
+    pub(super) operation: Option<Uuid>,
     pub(super) applied: Applied,
+}
+
+impl<'a> Work<'a> {
+    /// Nothing has happened yet to these records.
+    pub(super) fn on(records: &'a [Record], rules: &'a Rules) -> Self {
+        Self {
+            records,
+            rules,
+            lines: Lines::default(),
+            letters: Vec::new(),
+            distrusted: Vec::new(),
+            trusted: Vec::new(),
+            operation: None,
+            applied: Applied {
+                records: records.len(),
+                ..Applied::default()
+            },
+        }
+    }
+
+    /// Writes the dead letters and the journal.
+    pub(super) async fn finish(mut self, tx: &mut Tx) -> Result<Applied, StoreError> {
+        tx.refuse(&self.letters).await?;
+        if !self.lines.is_empty() {
+            let numbers = tx.number_lines(&self.lines).await?;
+            tx.append(&self.lines, &numbers).await?;
+        }
+        self.applied.lines = self.lines.len();
+        Ok(self.applied)
+    }
 }
 
 impl Work<'_> {
@@ -30,7 +65,7 @@ impl Work<'_> {
     }
 
     pub(super) fn refuse_record(&mut self, record: Record, rejection: &Rejection) {
-        let place = format!("{}/{}/{}", record.topic, record.partition, record.offset);
+        let place = record.place();
         if rejection.moves_money {
             match &rejection.about {
                 Some(about) => self.distrust(about, &place, rejection.reason.as_str()),

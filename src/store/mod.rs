@@ -32,6 +32,7 @@ pub mod pauses;
 pub mod payouts;
 pub mod positions;
 pub mod publication;
+pub mod replays;
 pub mod reviews;
 pub mod settlements;
 mod types;
