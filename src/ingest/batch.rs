@@ -4,10 +4,11 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::fold::may_take_money;
 use super::work::Work;
 use super::{Applied, Rules};
 use crate::message::incoming::{self, Parsed};
-use crate::message::{Reason, Record, Rejection};
+use crate::message::{About, Reason, Record, Rejection};
 use crate::rules::agreement::Agreement;
 use crate::rules::calendar::Calendar;
 use crate::rules::fact::{ContentHash, Fact, OrderFact, PayoutResult, ReviewFact};
@@ -84,19 +85,30 @@ impl Batch {
         })
     }
 
-    /// Its records as dead letters, because the database can't take them.
+    /// Its records as dead letters, because the database can't take them. The orders whose money they
+    /// are about are blocked, unless `blocks` is false: then the database can't take that either.
     #[must_use]
-    pub fn refused(&self, detail: &str) -> Self {
-        let rejection = Rejection {
-            reason: Reason::Value,
-            detail: detail.to_owned(),
-            moves_money: false,
-            about: None,
-        };
+    pub fn refused(&self, detail: &str, blocks: bool) -> Self {
+        let orders: HashMap<usize, &OrderFact> = self
+            .orders
+            .iter()
+            .map(|(place, fact)| (*place, fact))
+            .collect();
+        let rejected = (0..self.records.len()).map(|place| {
+            let about = orders.get(&place).filter(|fact| may_take_money(fact));
+            let rejection = Rejection {
+                reason: Reason::Value,
+                detail: detail.to_owned(),
+                moves_money: about.is_some(),
+                about: about.filter(|_| blocks).map(|fact| About {
+                    merchant: fact.merchant.clone(),
+                    order: fact.order.clone(),
+                }),
+            };
+            (place, rejection)
+        });
         Self {
-            rejected: (0..self.records.len())
-                .map(|place| (place, rejection.clone()))
-                .collect(),
+            rejected: rejected.collect(),
             records: self.records.clone(),
             ..Self::default()
         }

@@ -357,7 +357,15 @@ fn misplaced(fact: &OrderFact, home: &OrderId) -> Refusal {
 fn moves_money(fact: &OrderFact, refusal: &Refusal) -> bool {
     match fact.what {
         OrderEvent::Completed(_) => matches!(refusal, Refusal::Conflict(_)),
-        OrderEvent::Confirmed { .. }
+        _ => may_take_money(fact),
+    }
+}
+
+/// Whether the order's money may have to stay because of it, now or by what follows.
+pub(super) fn may_take_money(fact: &OrderFact) -> bool {
+    match fact.what {
+        OrderEvent::Completed(_)
+        | OrderEvent::Confirmed { .. }
         | OrderEvent::Delivered { .. }
         | OrderEvent::ReviewAnswered(_)
         | OrderEvent::ReviewDecided(_) => false,

@@ -191,7 +191,12 @@ impl Ingest {
     ) -> Result<Applied, StoreError> {
         telemetry::ingest_retry("bisect");
         let Some((first, second)) = batch.halves(&self.rules) else {
-            return self.commit(&batch.refused(detail), expected).await;
+            return match self.commit(&batch.refused(detail, true), expected).await {
+                Err(StoreError::Data { .. }) => {
+                    self.commit(&batch.refused(detail, false), expected).await
+                }
+                answer => answer,
+            };
         };
         let mut total = Box::pin(self.apply_once(&first, expected)).await?;
         total += Box::pin(self.apply_once(&second, expected)).await?;

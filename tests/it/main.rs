@@ -7,6 +7,7 @@ mod bad_input;
 mod bookkeeping;
 mod calendars;
 mod clients;
+mod dead_letters;
 mod gate;
 mod harness;
 mod operators;
