@@ -60,7 +60,7 @@ fn line(letter: &Listed) -> String {
     let state = match (letter.accepted_at, letter.replays) {
         (Some(at), _) => format!(", accepted at {at}"),
         (None, 0) => String::new(),
-        (None, n) => format!(", replayed {n} times"),
+        (None, n) => format!(", replays: {n}"),
     };
     let Listed {
         reason,

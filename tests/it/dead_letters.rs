@@ -105,6 +105,7 @@ async fn a_replay_takes_effect_once_and_lifts_the_block_that_the_message_had_put
         "
         O-1 sale holds 100.00 until 11-10
         O-1 blocked 100.00 of 100.00 by dispute D-1
+        O-1 unblocked 0.00 of 100.00 by review
         O-1 releases 100.00 due 11-10/1
         closed 11-10/1: 1 with 100.00
     ",
@@ -219,6 +220,7 @@ async fn what_a_replay_keeps_for_its_order_is_refused_anew_when_it_does_not_fit(
         refused_for(hb.replayed(&letter, false).await),
         "refund_exceeds_order"
     );
+    assert_eq!(hb.reasons().await, ["refund_exceeds_order", "value"]);
     hb.checked_end().await;
 }
 
@@ -232,33 +234,34 @@ async fn dead_letters_are_found_shown_and_replayed_by_commands() {
     };
     let by = ["--actor", "Ann", "--reason", "mended"];
     assert_eq!(typed(&["list"]), (Some(0), "no dead letters\n".to_owned()));
+    let refund = bed.topic("refund");
     let mut pool = sqlx::PgConnection::connect(&bed.database_url)
         .await
         .expect("PostgreSQL");
     sqlx::raw_sql(AssertSqlSafe(format!(
         r#"INSERT INTO dead_letters (topic, partition, record_offset, reason, detail, key, headers,
                value, record_at, refused_at, merchant_id, order_id, published)
-           VALUES ('{}', 0, 7, 'value', 'the database refused', 'M-1',
-                   '[["ce_type", "YWdyZWVtZW50LnB1Ymxpc2hlZC52MQ=="]]', '{}',
+           VALUES ('{merchant}', 0, 7, 'value', 'the database refused', 'M-1',
+                   '[["ce_type", "YWdyZWVtZW50LnB1Ymxpc2hlZC52MQ=="]]', '{agreement}',
                    '2026-01-01Z', '2026-01-01Z', NULL, NULL, true),
-                  ('refund', 1, 8, 'malformed', E'evil\u001b[2J', NULL, '[]', E'\\xff0a22',
+                  ('{refund}', 1, 8, 'malformed', E'evil\u001b[2J', NULL, '[]', E'\\xff0a22',
                    '2026-01-02Z', '2026-01-02Z', 'M-1', 'O-1', true)"#,
-        bed.topic("merchant"),
-        agreement("*", "AG-1").data,
+        merchant = bed.topic("merchant"),
+        agreement = agreement("*", "AG-1").data,
     )))
     .execute(&mut pool)
     .await
     .expect("two dead letters");
     let (code, said) = typed(&["list"]);
     assert_eq!((code, said.lines().count()), (Some(0), 2), "{said}");
-    assert!(said.contains("refund/1/8  malformed about order O-1 of merchant M-1, 3 bytes"));
+    assert!(said.contains(".refund/1/8  malformed about order O-1 of merchant M-1, 3 bytes"));
     assert!(
         said.contains(r"evil\u{1b}[2J") && !said.contains('\u{1b}'),
         "{said}"
     );
     for (filter, found) in [
         (["--refused-for", "value"], 1),
-        (["--topic", "refund"], 1),
+        (["--topic", refund], 1),
         (["--merchant", "M-1"], 1),
         (["--order", "O-2"], 0),
         (["--since", "2026-01-02"], 1),
@@ -308,7 +311,7 @@ async fn dead_letters_are_found_shown_and_replayed_by_commands() {
     assert_eq!(count.fetch_one(&mut pool).await.unwrap(), 1);
     let (_, said) = typed(&["list"]);
     assert!(
-        said.contains("refund/1/8") && said.contains("replayed 1 times"),
+        said.contains("refund/1/8") && said.contains("replays: 1"),
         "{said}"
     );
     assert_eq!(typed(&["list", "--all"]).1.lines().count(), 2);
