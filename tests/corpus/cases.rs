@@ -178,6 +178,16 @@ impl Case {
     }
 }
 
+/// `source edits` as a structured event.
+pub fn event(message: &str) -> Option<String> {
+    let (word, edits) = message.split_once(' ').unwrap_or((message, ""));
+    let (_, type_name, fields) = bases().into_iter().find(|(name, _, _)| *name == word)?;
+    let data = edited(fields, edits)?;
+    Some(format!(
+        r#"{{"specversion":"1.0","type":"{type_name}","data":{data}}}"#
+    ))
+}
+
 fn verdict_of(text: &str) -> Option<(Verdict, Keeps)> {
     let (verdict, keeps) = match text.rsplit_once(" keeps ") {
         Some((verdict, "nothing")) => (verdict, Keeps::Nothing),

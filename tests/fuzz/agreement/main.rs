@@ -3,8 +3,8 @@
 
 #![no_main]
 
-use holdback::agreement::summary;
-use holdback::message::check;
+use holdback_fuzz::agreement::summary;
+use holdback_fuzz::message::check;
 use holdback_fuzz::{named, read, record};
 use libfuzzer_sys::fuzz_target;
 

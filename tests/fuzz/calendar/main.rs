@@ -3,8 +3,8 @@
 
 #![no_main]
 
-use holdback::calendar_import::{Options, import};
-use holdback_fuzz::{first_line, record, read};
+use holdback_fuzz::calendar_import::{Options, import};
+use holdback_fuzz::{first_line, read, record};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {

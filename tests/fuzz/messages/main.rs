@@ -18,7 +18,10 @@ fuzz_target!(|input: &[u8]| {
         return;
     }
     let name = serde_json::to_string(type_name).expect("a string");
-    let event = format!(r#"{{"specversion":"1.0","type":{name},"data":{}}}"#, raw.get());
+    let event = format!(
+        r#"{{"specversion":"1.0","type":{name},"data":{}}}"#,
+        raw.get()
+    );
     let media_type = Some(b"application/cloudevents+json".to_vec());
     let headers = vec![("content-type".to_owned(), media_type)];
     match (plain, read(&record(headers, event.as_bytes()), None)) {
@@ -28,7 +31,10 @@ fuzz_target!(|input: &[u8]| {
             if one.reason != other.reason {
                 assert!(other.detail.contains("64 levels"), "{one:?} {other:?}");
             }
-            assert_eq!((one.moves_money, one.about), (other.moves_money, other.about));
+            assert_eq!(
+                (one.moves_money, one.about),
+                (other.moves_money, other.about)
+            );
         }
         (Ok(_), Err(other)) => assert!(other.detail.contains("64 levels"), "{other:?}"),
         (Err(one), Ok(_)) => panic!("only refused outside of an envelope: {one:?}"),

@@ -3,7 +3,7 @@
 
 #![no_main]
 
-use holdback::rules::money::{Amount, Currency, plain};
+use holdback_fuzz::rules::money::{Amount, Currency, plain};
 use libfuzzer_sys::fuzz_target;
 
 /// The amount in minor units by its text alone; `None` when it is none.

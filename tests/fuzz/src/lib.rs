@@ -1,9 +1,19 @@
-//! What the fuzz targets share: how an input is split, and what must hold of any answer.
+//! What the fuzz targets share: the service's parsers, how an input is split, and what must hold of any
+//! answer.
 
-use holdback::message::dead_letter;
-use holdback::message::incoming::{Accepted, Limits, Parsed, parse};
-use holdback::message::{Record, Rejection};
-use holdback::rules::time::Instant;
+#[path = "../../../src/agreement.rs"]
+pub mod agreement;
+#[path = "../../../src/calendar_import/mod.rs"]
+pub mod calendar_import;
+#[path = "../../../src/message/mod.rs"]
+pub mod message;
+#[path = "../../../src/rules/mod.rs"]
+pub mod rules;
+
+use message::dead_letter;
+use message::incoming::{Accepted, Limits, Parsed, parse};
+use message::{Record, Rejection};
+use rules::time::Instant;
 
 /// What a dead letter's topic takes, a good deal less than what is read.
 const TOPIC_TAKES: usize = 100_000;
@@ -46,7 +56,11 @@ pub fn named(type_name: &str) -> Vec<(String, Option<Vec<u8>>)> {
 pub fn read(record: &Record, default_type: Option<&str>) -> Result<Accepted, Rejection> {
     let limits = Limits::default();
     let answer = parse(record, default_type, &limits);
-    assert_eq!(answer, parse(record, default_type, &limits), "the same again");
+    assert_eq!(
+        answer,
+        parse(record, default_type, &limits),
+        "the same again"
+    );
     match answer {
         Ok(Parsed::Tombstone) => panic!("there is a value"),
         Ok(Parsed::Fact(accepted)) => Ok(*accepted),
@@ -70,7 +84,9 @@ fn letter(record: &Record, rejection: &Rejection) {
     let first = build(record);
     let length = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
     let headers = first.headers.iter();
-    let headers: usize = headers.map(|(name, value)| name.len() + length(value)).sum();
+    let headers: usize = headers
+        .map(|(name, value)| name.len() + length(value))
+        .sum();
     assert!(length(&first.key) + length(&first.value) + headers <= TOPIC_TAKES);
     let again = Record {
         key: first.key.clone(),
@@ -79,6 +95,9 @@ fn letter(record: &Record, rejection: &Rejection) {
         ..record.clone()
     };
     let again = build(&again);
-    assert!(again.headers.len() <= first.headers.len() + 2, "only a digest may come");
+    assert!(
+        again.headers.len() <= first.headers.len() + 2,
+        "only a digest may come"
+    );
     assert!(length(&again.value) <= length(&first.value));
 }
