@@ -6,7 +6,10 @@ mod audit;
 mod bad_input;
 mod bookkeeping;
 mod calendars;
+#[path = "../corpus/cases.rs"]
+mod cases;
 mod clients;
+mod corpus;
 mod dead_letters;
 mod gate;
 mod harness;
