@@ -81,4 +81,6 @@ fn every_message_of_the_corpus_comes_to_its_verdict() {
     }
     assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
     assert!(all.len() >= 300, "only {} cases", all.len());
+    let sampled = all.iter().filter(|case| case.sampled).count();
+    assert!(sampled >= 40, "only {sampled} go through the database");
 }

@@ -7,6 +7,7 @@ mod bad_input;
 mod bookkeeping;
 mod calendars;
 #[path = "../corpus/cases.rs"]
+#[expect(dead_code, reason = "tests/corpus uses the rest")]
 mod cases;
 mod clients;
 mod corpus;
