@@ -9,6 +9,7 @@
 pub(crate) mod answers;
 mod assignment;
 mod batch;
+mod blocks;
 pub(crate) mod catalogue;
 pub(crate) mod fold;
 pub mod followup;
