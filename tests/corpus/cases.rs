@@ -76,6 +76,7 @@ pub fn all() -> Vec<Case> {
 }
 
 /// `name: [options] source edits → verdict`
+#[expect(clippy::too_many_lines, reason = "the table of options")]
 fn case(line: &str) -> Option<Case> {
     let (sampled, line) = line
         .strip_prefix("* ")
@@ -240,7 +241,7 @@ fn unescaped(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut rest = text;
     while let Some(at) = rest.find(['«', '\\']) {
-        bytes.extend_from_slice(rest[..at].as_bytes());
+        bytes.extend_from_slice(&rest.as_bytes()[..at]);
         rest = &rest[at..];
         if let Some(hex) = rest.strip_prefix("\\x") {
             bytes.push(u8::from_str_radix(hex.get(..2)?, 16).ok()?);
@@ -269,6 +270,7 @@ fn unescaped(text: &str) -> Option<Vec<u8>> {
 }
 
 /// Messages that are right: name, type, fields.
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn bases() -> [(&'static str, &'static str, &'static str); 14] {
     [
         (
