@@ -1,6 +1,7 @@
 //! The command line: what can be typed, and what each command answers to its caller.
 
 mod by_hand;
+mod dead_letters;
 mod reviews;
 
 use std::collections::BTreeSet;
@@ -13,6 +14,8 @@ use jiff::tz::TimeZone;
 pub use by_hand::{
     ApproveArgs, BlockArgs, BlockBy, ByArgs, ExtendArgs, PauseArgs, ReleaseArgs, UnblockArgs,
 };
+
+pub use dead_letters::{DeadLettersCommand, ReplayArgs, WhichArgs};
 
 pub use reviews::{DecisionArg, ReviewCommand, ReviewDecideArgs, ReviewListArgs};
 
@@ -70,6 +73,9 @@ pub enum Command {
     Approve(ApproveArgs),
     /// Lists what waits for a second person
     Proposals,
+    /// Finds messages that were refused, and replays them
+    #[command(subcommand)]
+    DeadLetters(DeadLettersCommand),
     /// Lists reviews of orders, and decides them
     #[command(subcommand)]
     Review(ReviewCommand),

@@ -1,6 +1,9 @@
 //! What each command does: reads the settings, starts the logs, and calls the part that does it.
 
+mod agreement;
 mod balances;
+mod calendar;
+mod dead_letters;
 mod explain;
 mod export;
 mod forecast;
@@ -16,9 +19,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::agreement;
 use crate::bench;
-use crate::calendar_import;
 use crate::cli::{AgreementCommand, Cli, Command, Role, TopicsArgs};
 use crate::clock::Clock;
 use crate::config::{self, Config, ConfigErrors};
@@ -67,6 +68,7 @@ pub async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Approve(args) => operator::approve(configured()?, &args).await,
         Command::Proposals => operator::proposals(&configured()?).await,
         Command::Review(what) => operator::review(configured()?, &what).await,
+        Command::DeadLetters(command) => dead_letters::run(configured()?, command).await,
         Command::Bench(args) => bench::run(configured()?, &args).await,
         // Needs no settings, and says nothing but its answer.
         Command::Simulate(args) => simulate::run(&args),
@@ -81,7 +83,7 @@ pub async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Balances(args) => balances::run(&configured()?, &args).await,
         Command::Forecast(args) => forecast::run(&configured()?, &args).await,
         // Needs settings only to send.
-        Command::Calendar(args) => calendar_import::run(args, configured).await,
+        Command::Calendar(args) => calendar::run(args, configured).await,
         // Needs no settings, and keeps its logs out of the view.
         Command::Demo(args) => demo::run(&args).await,
     }

@@ -4,10 +4,11 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::fold::may_take_money;
 use super::work::Work;
 use super::{Applied, Rules};
 use crate::message::incoming::{self, Parsed};
-use crate::message::{Reason, Record, Rejection};
+use crate::message::{About, Reason, Record, Rejection};
 use crate::rules::agreement::Agreement;
 use crate::rules::calendar::Calendar;
 use crate::rules::deposit::DepositFact;
@@ -87,19 +88,30 @@ impl Batch {
         })
     }
 
-    /// Its records as dead letters, because the database can't take them.
+    /// Its records as dead letters, because the database can't take them. The orders whose money they
+    /// are about are blocked, unless `blocks` is false: then the database can't take that either.
     #[must_use]
-    pub fn refused(&self, detail: &str) -> Self {
-        let rejection = Rejection {
-            reason: Reason::Value,
-            detail: detail.to_owned(),
-            moves_money: false,
-            about: None,
-        };
+    pub fn refused(&self, detail: &str, blocks: bool) -> Self {
+        let orders: HashMap<usize, &OrderFact> = self
+            .orders
+            .iter()
+            .map(|(place, fact)| (*place, fact))
+            .collect();
+        let rejected = (0..self.records.len()).map(|place| {
+            let about = orders.get(&place).filter(|fact| may_take_money(fact));
+            let rejection = Rejection {
+                reason: Reason::Value,
+                detail: detail.to_owned(),
+                moves_money: about.is_some(),
+                about: about.filter(|_| blocks).map(|fact| About {
+                    merchant: fact.merchant.clone(),
+                    order: fact.order.clone(),
+                }),
+            };
+            (place, rejection)
+        });
         Self {
-            rejected: (0..self.records.len())
-                .map(|place| (place, rejection.clone()))
-                .collect(),
+            rejected: rejected.collect(),
             records: self.records.clone(),
             ..Self::default()
         }
@@ -155,7 +167,18 @@ impl Batch {
         rules: &Rules,
     ) -> Result<Applied, StoreError> {
         tx.advance(steps).await?;
-        let mut work = Work::new(&self.records, rules);
+        let mut work = Work::on(&self.records, rules);
+        self.work(&mut work, tx, catalogue).await?;
+        work.finish(tx).await
+    }
+
+    /// Everything that the records come to, but for the positions and for what is appended.
+    pub(super) async fn work(
+        &self,
+        work: &mut Work<'_>,
+        tx: &mut Tx,
+        catalogue: &mut Catalogue,
+    ) -> Result<(), StoreError> {
         for (place, rejection) in &self.rejected {
             work.reject(*place, rejection);
         }
@@ -169,7 +192,12 @@ impl Batch {
                 "applied messages whose business time is far from their Kafka timestamp"
             );
         }
-        let merchants: Vec<MerchantId> = self.merchants();
+        let mut merchants: Vec<MerchantId> = self.merchants();
+        merchants.extend(
+            work.trusted
+                .iter()
+                .map(|((merchant, _), _)| merchant.clone()),
+        );
         let exclusive = !self.agreements.is_empty() || !self.calendars.is_empty();
         tx.open_catalogue(catalogue, &merchants, exclusive).await?;
         if exclusive {
@@ -181,8 +209,7 @@ impl Batch {
             .await?;
         work.fold_orders(tx, catalogue, placed).await?;
         work.settle_payouts(tx, &self.payouts).await?;
-        work.settle_deposits(tx, &self.deposits).await?;
-        work.write(tx).await
+        work.settle_deposits(tx, &self.deposits).await
     }
 
     fn merchants(&self) -> Vec<MerchantId> {

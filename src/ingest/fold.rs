@@ -32,6 +32,7 @@ impl Work<'_> {
             .iter()
             .map(|(_, fact)| (fact.merchant.clone(), fact.order.clone()))
             .chain(self.distrusted.iter().map(|(key, _)| key.clone()))
+            .chain(self.trusted.iter().map(|(key, _)| key.clone()))
             .collect();
         if keys.is_empty() {
             return Ok(());
@@ -72,37 +73,6 @@ impl Work<'_> {
             .await?;
         self.block(catalogue, &mut cases, now);
         tx.save_orders(&cases, catalogue).await
-    }
-
-    /// Lifts the blocks that have lost their reason and puts up the new ones.
-    fn block(&mut self, catalogue: &Catalogue, cases: &mut Cases, now: Instant) {
-        let rules = self.rules;
-        let calendars = catalogue.calendars();
-        let lifted = std::mem::take(&mut self.trusted).into_iter();
-        let put_up = std::mem::take(&mut self.distrusted).into_iter();
-        let changes = lifted
-            .map(|(key, reference)| (key, Err(reference)))
-            .chain(put_up.map(|(key, block)| (key, Ok(block))));
-        for (key, change) in changes {
-            let Some(case) = cases.get_mut(&key) else {
-                continue;
-            };
-            let agreements = catalogue.of(&key.0);
-            let world = World {
-                agreements: &agreements,
-                calendars: &calendars,
-                now,
-                approval: &rules.approval,
-            };
-            let entries = match change {
-                Ok(mut block) => {
-                    block.opened_at = now;
-                    decide::block(&mut case.order, block, world)
-                }
-                Err(reference) => decide::unblock(&mut case.order, &reference, now, world),
-            };
-            self.lines.add(&key.0, entries, None);
-        }
     }
 
     /// Folds one fact; true when it was accepted.
@@ -336,7 +306,15 @@ fn misplaced(fact: &OrderFact, home: &OrderId) -> Refusal {
 fn moves_money(fact: &OrderFact, refusal: &Refusal) -> bool {
     match fact.what {
         OrderEvent::Completed(_) => matches!(refusal, Refusal::Conflict(_)),
-        OrderEvent::Confirmed { .. }
+        _ => may_take_money(fact),
+    }
+}
+
+/// Whether the order's money may have to stay because of it, now or by what follows.
+pub(super) fn may_take_money(fact: &OrderFact) -> bool {
+    match fact.what {
+        OrderEvent::Completed(_)
+        | OrderEvent::Confirmed { .. }
         | OrderEvent::Delivered { .. }
         | OrderEvent::RefundReversed(_)
         | OrderEvent::ReviewAnswered(_)

@@ -113,7 +113,7 @@ impl FollowUp {
         let merchants: Vec<MerchantId> = merchants.into_iter().collect();
         tx.open_catalogue(&mut self.catalogue, &merchants, false)
             .await?;
-        let mut work = Work::new(&records, &self.rules);
+        let mut work = Work::on(&records, &self.rules);
         let placed = Placed {
             facts: Cow::Owned(facts),
             orders: HashMap::new(),
@@ -121,7 +121,7 @@ impl FollowUp {
         };
         work.fold_orders(&mut tx, &mut self.catalogue, placed)
             .await?;
-        work.write(&mut tx).await?;
+        work.finish(&mut tx).await?;
         tx.commit().await?;
         Ok(true)
     }

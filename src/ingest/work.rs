@@ -1,5 +1,7 @@
 //! What happens inside a batch's transaction: what it books, refuses and distrusts.
 
+use uuid::Uuid;
+
 use super::{Applied, Rules, deposits};
 use crate::message::{About, Record, Rejection};
 use crate::rules::order::{Block, BlockKind};
@@ -23,12 +25,14 @@ pub(super) struct Work<'a> {
     pub(super) trusted: Vec<(OrderKey, String)>,
     /// Deposits that the batch may change.
     pub(super) purses: Purses,
+    /// The person's act behind it, if it is a replay.
+    pub(super) operation: Option<Uuid>,
     pub(super) applied: Applied,
 }
 
 impl<'a> Work<'a> {
-    /// On these records; nothing has happened yet.
-    pub(super) fn new(records: &'a [Record], rules: &'a Rules) -> Self {
+    /// Nothing has happened yet to these records.
+    pub(super) fn on(records: &'a [Record], rules: &'a Rules) -> Self {
         Self {
             records,
             rules,
@@ -37,6 +41,7 @@ impl<'a> Work<'a> {
             distrusted: Vec::new(),
             trusted: Vec::new(),
             purses: Purses::default(),
+            operation: None,
             applied: Applied {
                 records: records.len(),
                 ..Applied::default()
@@ -45,7 +50,7 @@ impl<'a> Work<'a> {
     }
 
     /// Writes what is not written yet: purses, dead letters, the journal.
-    pub(super) async fn write(mut self, tx: &mut Tx) -> Result<Applied, StoreError> {
+    pub(super) async fn finish(mut self, tx: &mut Tx) -> Result<Applied, StoreError> {
         deposits::settle(tx, &mut self.purses, &mut self.lines).await?;
         tx.refuse(&self.letters).await?;
         if !self.lines.is_empty() {
@@ -55,7 +60,9 @@ impl<'a> Work<'a> {
         self.applied.lines = self.lines.len();
         Ok(self.applied)
     }
+}
 
+impl Work<'_> {
     /// Makes a dead letter, and distrusts the order if it may be about money.
     pub(super) fn reject(&mut self, place: usize, rejection: &Rejection) {
         let record = &self.records[place];
@@ -63,7 +70,7 @@ impl<'a> Work<'a> {
     }
 
     pub(super) fn refuse_record(&mut self, record: Record, rejection: &Rejection) {
-        let place = format!("{}/{}/{}", record.topic, record.partition, record.offset);
+        let place = record.place();
         if rejection.moves_money {
             match &rejection.about {
                 Some(about) => self.distrust(about, &place, rejection.reason.as_str()),

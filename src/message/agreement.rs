@@ -27,6 +27,9 @@ const BPS: RangeInclusive<u32> = 0..=10_000;
 /// Every order makes up to one hold per term.
 const TERMS: RangeInclusive<usize> = 1..=100;
 
+/// So many faults are told at once: each costs two more readings, and a message has a megabyte.
+const FAULTS_MAX: usize = 50;
+
 /// What is read in place of a wrong or missing value that an agreement can't be without; any other
 /// is read as absent.
 const STAND_INS: &[(&str, &str)] = &[
@@ -55,7 +58,8 @@ pub(super) fn agreement(fields: &Fields<'_>) -> Result<Agreement, Fault> {
 }
 
 /// Reads one version of an agreement, or answers everything that is wrong with it: a value that
-/// can't be read is set aside and the rest read again, until only contradictions are left.
+/// can't be read is set aside and the rest read again, until only contradictions are left. Of very
+/// many the first 50.
 pub(super) fn every_fault(fields: &Fields<'_>) -> Result<Agreement, Vec<Fault>> {
     let mut stand_ins: BTreeMap<String, &'static str> = BTreeMap::new();
     let mut faults: Vec<Fault> = Vec::new();
@@ -70,6 +74,10 @@ pub(super) fn every_fault(fields: &Fields<'_>) -> Result<Agreement, Vec<Fault>> 
             faults.push(fault);
         }
         if pointer.is_empty() || again == Some("null") {
+            return Err(faults);
+        }
+        if faults.len() >= FAULTS_MAX {
+            faults.push(Fault::new(Reason::Value, "and more: mend these first"));
             return Err(faults);
         }
         let stand_in = match again {
@@ -172,6 +180,9 @@ fn when(fields: &Fields<'_>) -> Result<BTreeMap<String, Vec<String>>, Fault> {
     };
     let mut read = BTreeMap::new();
     for (attribute, raw) in conditions.all() {
+        if attribute.chars().any(char::is_control) {
+            return Err(fields.fault(Reason::Text, "when", "a name has control characters"));
+        }
         let at = conditions.pointer(attribute);
         let mut values = Vec::new();
         for raw in fields::list(raw).map_err(|fault| fault.at(&at))? {

@@ -50,6 +50,12 @@ pub struct Record {
 }
 
 impl Record {
+    /// Where it lies, `topic/partition/offset`: so people and blocks name a dead letter.
+    #[must_use]
+    pub fn place(&self) -> String {
+        format!("{}/{}/{}", self.topic, self.partition, self.offset)
+    }
+
     /// The last header of this name, as Kafka's own clients choose, if it is UTF-8.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {

@@ -10,6 +10,7 @@ mod approval;
 pub mod commands;
 mod orders;
 pub mod reapply;
+mod replay;
 mod request;
 
 use std::sync::Arc;
@@ -79,11 +80,19 @@ impl Patience {
             Err(OperatorError::Store(error)) => error.passes(),
             _ => false,
         };
-        if !passes || Moment::now() >= self.0 {
+        if !passes || !self.lasts() {
             return false;
         }
-        tokio::time::sleep(PAUSE).await;
+        self.pause().await;
         true
+    }
+
+    fn lasts(&self) -> bool {
+        Moment::now() < self.0
+    }
+
+    async fn pause(&self) {
+        tokio::time::sleep(PAUSE).await;
     }
 }
 

@@ -38,6 +38,7 @@ pub mod positions;
 pub mod publication;
 pub mod reapply;
 pub mod recovery;
+pub mod replays;
 pub mod reviews;
 pub mod settlements;
 pub mod strays;

@@ -6,8 +6,13 @@ mod audit;
 mod bad_input;
 mod bookkeeping;
 mod calendars;
+#[path = "../corpus/cases.rs"]
+#[expect(dead_code, reason = "tests/corpus uses the rest")]
+mod cases;
 mod clients;
 mod controls;
+mod corpus;
+mod dead_letters;
 mod debts;
 mod deposits;
 mod gate;
