@@ -126,6 +126,7 @@ impl Body {
             E::RefundApplied => self.refunded(),
             E::ReceivableOpened => format!("{order}: now owes {}", self.money("amount")),
             E::ReceivableRecovered => format!("{order}: owes {} less", self.money("amount")),
+            E::ReceivableWrittenOff => format!("{order}: {} written off", self.money("amount")),
             E::DepositChanged => format!("the deposit is now {}", self.money("deposit")),
             E::CreditOpened => format!("{order}: gets {} back", self.money("amount")),
             E::ReleaseIssued => self.released(),

@@ -9,6 +9,7 @@ use super::work::Work;
 use super::{Applied, Rules};
 use crate::message::incoming::{self, Parsed};
 use crate::message::{Reason, Record, Rejection};
+use crate::rules::adjustment::Adjustment;
 use crate::rules::agreement::Agreement;
 use crate::rules::calendar::Calendar;
 use crate::rules::deposit::DepositFact;
@@ -29,6 +30,7 @@ pub struct Batch {
     pub(super) agreements: Vec<(usize, Agreement, ContentHash)>,
     pub(super) calendars: Vec<(usize, Calendar, ContentHash)>,
     deposits: Vec<(usize, DepositFact)>,
+    adjustments: Vec<(usize, Adjustment)>,
     payouts: Vec<(usize, PayoutResult)>,
     reviews: Vec<(usize, ReviewFact)>,
     rejected: Vec<(usize, Rejection)>,
@@ -55,6 +57,7 @@ impl Batch {
                             batch.calendars.push((place, *calendar, accepted.content));
                         }
                         Fact::Deposit(fact) => batch.deposits.push((place, fact)),
+                        Fact::Adjustment(fact) => batch.adjustments.push((place, *fact)),
                         Fact::Payout(result) => batch.payouts.push((place, result)),
                         Fact::Review(fact) => batch.reviews.push((place, fact)),
                     }
@@ -198,6 +201,7 @@ impl Batch {
         work.settle_payouts(tx, &self.payouts).await?;
         work.settle_deposits(tx, &self.deposits).await?;
         deposits::settle(tx, &mut work.purses, &mut work.lines).await?;
+        work.settle_adjustments(tx, &self.adjustments).await?;
         tx.refuse(&work.letters).await?;
         if !work.lines.is_empty() {
             let numbers = tx.number_lines(&work.lines).await?;

@@ -72,7 +72,7 @@ fn fact(
     Ok(fact)
 }
 
-fn required_text(fields: &Fields<'_>, name: &str) -> Result<String, Fault> {
+pub(super) fn required_text(fields: &Fields<'_>, name: &str) -> Result<String, Fault> {
     let text = fields.required(name, fields.text(name)?)?;
     if text.is_empty() {
         return Err(fields.fault(Reason::Schema, name, "must not be empty"));

@@ -24,6 +24,7 @@ use super::time::Instant;
 
 pub use super::debt_events::{
     CreditOpened, DepositChanged, Direction, ReceivableOpened, ReceivableRecovered,
+    ReceivableWrittenOff,
 };
 pub use super::entry_review::{ReviewClosed, ReviewOverdue, ReviewReminded, ReviewRequested};
 pub use super::entry_settlement::{PayoutSettled, SettlementClosed, SettlementSkipped};
@@ -64,6 +65,7 @@ impl Entry {
             },
             Event::ReceivableOpened(it) => it.receivable_id.to_string(),
             Event::ReceivableRecovered(it) => it.receivable_id.to_string(),
+            Event::ReceivableWrittenOff(it) => it.receivable_id.to_string(),
             Event::CreditOpened(it) => it.credit_id.to_string(),
             Event::DepositChanged(_) => {
                 let code = self.currency.map(|currency| currency.code().to_owned());
@@ -159,6 +161,7 @@ pub enum Event {
     RefundApplied(RefundApplied),
     ReceivableOpened(ReceivableOpened),
     ReceivableRecovered(ReceivableRecovered),
+    ReceivableWrittenOff(ReceivableWrittenOff),
     CreditOpened(CreditOpened),
     DepositChanged(DepositChanged),
     ReleaseIssued(ReleaseIssued),
@@ -189,6 +192,7 @@ impl Event {
             Self::RefundApplied(_) => "holdback.refund.applied.v1",
             Self::ReceivableOpened(_) => "holdback.receivable.opened.v1",
             Self::ReceivableRecovered(_) => "holdback.receivable.recovered.v1",
+            Self::ReceivableWrittenOff(_) => "holdback.receivable.written_off.v1",
             Self::CreditOpened(_) => "holdback.credit.opened.v1",
             Self::DepositChanged(_) => "holdback.deposit.changed.v1",
             Self::ReleaseIssued(_) => "holdback.release.issued.v1",

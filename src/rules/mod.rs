@@ -5,6 +5,7 @@
 //! [`entry::Entry`]s: the events that the outside sees and the transfers that they stand for.
 //! Time is an argument, the same arguments give the same answer.
 
+pub mod adjustment;
 pub mod agreement;
 pub mod balance;
 pub mod by_hand;
@@ -31,3 +32,4 @@ pub mod settlement;
 pub mod statement;
 pub mod term;
 pub mod time;
+pub mod write_off;

@@ -6,6 +6,7 @@
 //! receivables, deposits, settlements; inside a table by key. New lines need their merchant's row only at the
 //! end; who meets open receivables takes it before them.
 
+pub mod adjustments;
 pub mod agreements;
 pub mod audit;
 pub mod books;
@@ -13,6 +14,7 @@ mod calendars;
 pub mod cases;
 pub mod catchup;
 mod causes;
+pub mod credits;
 pub mod dead_letters;
 pub mod deployment;
 pub mod deposits;
@@ -34,6 +36,7 @@ pub mod pauses;
 pub mod payouts;
 pub mod positions;
 pub mod publication;
+pub mod receivables;
 pub mod recovery;
 pub mod reviews;
 pub mod settlements;
