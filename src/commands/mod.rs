@@ -23,7 +23,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config, ConfigErrors};
 use crate::demo;
 use crate::kafka::{Admin, TopicSpec};
-use crate::operator::commands as operator;
+use crate::operator::{commands as operator, receivables};
 use crate::preflight;
 use crate::service::{self, Controls, Service};
 use crate::simulate::command as simulate;
@@ -58,6 +58,7 @@ pub async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Unblock(args) => operator::unblock(configured()?, &args).await,
         Command::Release(args) => operator::release(configured()?, &args).await,
         Command::Extend(args) => operator::extend(configured()?, &args).await,
+        Command::Receivable(command) => receivables::run(configured()?, &command).await,
         Command::Approve(args) => operator::approve(configured()?, &args).await,
         Command::Proposals => operator::proposals(&configured()?).await,
         Command::Bench(args) => bench::run(configured()?, &args).await,

@@ -1,4 +1,5 @@
-//! What people do: pauses, blocks, early releases, later dates; the larger of these by two persons.
+//! What people do: pauses, blocks, early releases, later dates, write-offs; the larger of these, and
+//! every write-off, by two persons.
 //!
 //! Guarantees that each act is one transaction, that it is kept with its actor and reason in a table
 //! that is only appended to, and that it races with nothing: rows and the pauses' table are locked as
@@ -8,6 +9,8 @@
 mod approval;
 pub mod commands;
 mod orders;
+mod purses;
+pub mod receivables;
 mod request;
 
 use std::sync::Arc;
@@ -31,6 +34,8 @@ pub use request::{By, Request};
 
 /// How often the gate is looked at again while an early release waits for it.
 const PAUSE: Duration = Duration::from_millis(100);
+/// What is said of a request that one person alone may not carry out.
+const TWO_PERSONS: &str = "this needs a second person, within 7 days";
 
 /// Carries out what people ask for.
 #[derive(Debug, Clone)]
@@ -129,8 +134,8 @@ impl Operator {
         }
     }
 
-    /// What a merchant's holds ask for that were due before `release.not_before`: a release each, of
-    /// what is free now. Nothing before the first start.
+    /// What a merchant's holds and credits ask for that were due before `release.not_before`: a release
+    /// each, of what is free now. Nothing before the first start.
     ///
     /// # Errors
     /// When the database fails.
@@ -145,7 +150,13 @@ impl Operator {
             hold,
             amount: Some(free.to_string()),
         });
-        Ok(requests.collect())
+        let credits = self.store.credits(merchant).await?.into_iter();
+        let credits = credits.filter(|credit| credit.opened_at < start);
+        let credits = credits.map(|credit| Request::ReleaseCredit {
+            merchant: merchant.clone(),
+            credit: credit.id,
+        });
+        Ok(requests.chain(credits).collect())
     }
 
     /// From now on.
@@ -229,6 +240,18 @@ impl Operator {
                 let key = (merchant.clone(), home(tx, merchant, *hold).await?);
                 self.on_order(tx, request, act, key, Some(&pauses)).await?
             }
+            Request::ReleaseCredit { merchant, credit } => {
+                let credit = (merchant, *credit);
+                self.release_credit(tx, request, act, credit).await?
+            }
+            Request::WriteOff {
+                merchant,
+                receivable,
+                amount,
+            } => {
+                let receivable = (merchant, *receivable, amount.as_str());
+                self.write_off(tx, request, act, receivable).await?
+            }
         };
         if !act.approved {
             let operation = operation(request, act, &outcome)?;
@@ -281,7 +304,7 @@ impl Operator {
         outcome.about.amount = decided.lets_go;
         if !act.approved && self.needs_approval(tx, request, &outcome.about).await? {
             outcome.proposed = true;
-            "this needs a second person, within 7 days".clone_into(&mut outcome.says);
+            TWO_PERSONS.clone_into(&mut outcome.says);
             return Ok(outcome);
         }
         let mut lines = Lines::default();
@@ -304,7 +327,10 @@ impl Operator {
         about: &About,
     ) -> Result<bool, StoreError> {
         let above = &self.config.approval.above;
-        let lets_go = matches!(request, Request::Unblock { .. } | Request::Release { .. });
+        let lets_go = matches!(
+            request,
+            Request::Unblock { .. } | Request::Release { .. } | Request::ReleaseCredit { .. }
+        );
         if !lets_go || above.is_empty() {
             return Ok(false);
         }
