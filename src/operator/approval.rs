@@ -3,10 +3,10 @@
 
 use uuid::Uuid;
 
-use super::{Act, Answer, By, Operator, OperatorError, refuse};
+use super::{Act, Answer, By, Operator, OperatorError, Request, refuse};
 use crate::rules::time::Instant;
-use crate::store::StoreError;
 use crate::store::operations::{About, Operation, Proposal};
+use crate::store::{StoreError, Tx};
 
 impl Operator {
     /// Carries out what another person has asked for; waits as [`Operator::submit`] does.
@@ -72,6 +72,33 @@ impl Operator {
             proposed: false,
             says: outcome.says,
         })
+    }
+
+    /// Whether this lets go of more than one person may, parts of one order within a week taken
+    /// together. What can't be told yet may be more.
+    pub(super) async fn needs_approval(
+        &self,
+        tx: &mut Tx,
+        request: &Request,
+        about: &About,
+    ) -> Result<bool, StoreError> {
+        let above = &self.config.approval.above;
+        let lets_go = matches!(
+            request,
+            Request::Unblock { .. } | Request::Release { .. } | Request::ReleaseCredit { .. }
+        );
+        if !lets_go || above.is_empty() {
+            return Ok(false);
+        }
+        let Some((amount, currency)) = about.amount.zip(about.currency) else {
+            return Ok(true);
+        };
+        let Some(limit) = above.get(&currency) else {
+            return Ok(false);
+        };
+        let before = tx.let_go_alone(request.kind(), about).await?;
+        let together = before.checked_add(amount.decimal());
+        Ok(!amount.is_zero() && together.is_none_or(|sum| sum > limit.decimal()))
     }
 }
 

@@ -318,33 +318,6 @@ impl Operator {
         Ok(outcome)
     }
 
-    /// Whether this lets go of more than one person may, parts of one order within a week taken
-    /// together. What can't be told yet may be more.
-    async fn needs_approval(
-        &self,
-        tx: &mut Tx,
-        request: &Request,
-        about: &About,
-    ) -> Result<bool, StoreError> {
-        let above = &self.config.approval.above;
-        let lets_go = matches!(
-            request,
-            Request::Unblock { .. } | Request::Release { .. } | Request::ReleaseCredit { .. }
-        );
-        if !lets_go || above.is_empty() {
-            return Ok(false);
-        }
-        let Some((amount, currency)) = about.amount.zip(about.currency) else {
-            return Ok(true);
-        };
-        let Some(limit) = above.get(&currency) else {
-            return Ok(false);
-        };
-        let before = tx.let_go_alone(request.kind(), about).await?;
-        let together = before.checked_add(amount.decimal());
-        Ok(!amount.is_zero() && together.is_none_or(|sum| sum > limit.decimal()))
-    }
-
     /// The gate, for money that goes by hand: everything that lay in the input when it was asked for
     /// must be applied.
     async fn pass(&self, tx: &mut Tx, asked_at: Instant) -> Result<(), OperatorError> {

@@ -14,6 +14,8 @@ const STORY: &str = include_str!("../simulate/story.jsonl");
 const REVIEWS: &str = include_str!("../simulate/reviews.jsonl");
 /// Debts that releases, a deposit, a cancellation and a smaller chargeback pay; a deposit in and out.
 const DEBTS: &str = include_str!("../simulate/debts.jsonl");
+/// Adjustments: what they take and give, with and without an order, kept by a review.
+const ADJUSTMENTS: &str = include_str!("../simulate/adjustments.jsonl");
 const UNTIL: &str = "2025-12-05T00:00:00Z";
 
 /// What an event says, without the times of its issue.
@@ -109,6 +111,11 @@ async fn the_service_says_what_was_foretold_of_reviews() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_service_says_what_was_foretold_of_debts() {
     foretells(DEBTS).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_service_says_what_was_foretold_of_adjustments() {
+    foretells(ADJUSTMENTS).await;
 }
 
 async fn foretells(story: &str) {

@@ -4,8 +4,9 @@ use holdback::rules::entry::{
     AgreementAccepted, CreditOpened, DepositChanged, Direction, Entry, Event, HoldBlocked,
     HoldConsumed, HoldCreated, HoldLimitReached, HoldRescheduled, HoldRestored, HoldReversed,
     HoldUnblocked, OrderAccepted, PayoutSettled, ReceivableOpened, ReceivableRecovered,
-    RefundApplied, ReleaseIssued, ReleaseReason, RescheduleReason, ReviewClosed, ReviewOverdue,
-    ReviewReminded, ReviewRequested, SettlementClosed, SettlementSkipped, Source, SourceKind,
+    ReceivableWrittenOff, RefundApplied, ReleaseIssued, ReleaseReason, RescheduleReason,
+    ReviewClosed, ReviewOverdue, ReviewReminded, ReviewRequested, SettlementClosed,
+    SettlementSkipped, Source, SourceKind,
 };
 use holdback::rules::ids::{
     AgreementId, CreditId, DisputeId, HoldId, MerchantId, OrderId, ReceivableId, RefundId,
@@ -219,6 +220,7 @@ fn orders() -> Vec<Event> {
             refund_id: refund(),
             dispute_id: None,
             transaction_id: None,
+            adjustment_id: None,
         }),
         Event::ReceivableRecovered(ReceivableRecovered {
             receivable_id: receivable(),
@@ -226,11 +228,21 @@ fn orders() -> Vec<Event> {
             left: yuan("0"),
             by: "cancellation",
             release_id: None,
+            adjustment_id: None,
+        }),
+        Event::ReceivableWrittenOff(ReceivableWrittenOff {
+            receivable_id: receivable(),
+            amount: yuan("9.90"),
+            left: yuan("0"),
+            written_off: yuan("9.90"),
+            made_good: false,
+            by: "operator",
         }),
         Event::CreditOpened(CreditOpened {
             credit_id: CreditId::of(&merchant(), "order.cancelled:O-1001"),
             amount: yuan("9.90"),
             by: "cancellation",
+            adjustment_id: None,
         }),
     ]
 }
@@ -283,6 +295,7 @@ fn merchants() -> Vec<Event> {
             deposit: yuan("1500.00"),
             by: "credited",
             transaction_id: Some(TransactionId::parse("T-9").unwrap()),
+            adjustment_id: None,
             release_id: None,
             refund_id: None,
             dispute_id: None,
