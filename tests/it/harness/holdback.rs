@@ -308,8 +308,7 @@ impl Holdback {
             }
             let left: i64 = sqlx::query_scalar(
                 "SELECT (SELECT count(*) FROM due WHERE due_at <= $1)
-                      + (SELECT count(*) FROM credits WHERE due_at <= $1
-                         AND opened_at >= (SELECT release_not_before FROM deployment))
+                      + (SELECT count(*) FROM credits, deployment WHERE due_at <= $1 AND opened_at >= release_not_before)
                       + (SELECT count(*) FROM review_due WHERE due_at <= $1)
                       + (SELECT count(*) FROM settlements WHERE releases > 0 AND settled_at <= $1)",
             )

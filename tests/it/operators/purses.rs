@@ -2,9 +2,10 @@
 
 use holdback::operator::Request;
 use holdback::rules::ids::{CreditId, ReceivableId};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{merchant, why};
+use crate::bookkeeping::{says, says_json};
 use crate::harness::Holdback;
 use crate::harness::facts::{
     adjusted, agreement, cancelled, decided, deposit, order, refund, requested,
@@ -26,19 +27,6 @@ fn write_off(kind: &str, cause: &str, amount: &str) -> Request {
         receivable: ReceivableId::of(&merchant("M-1"), kind, cause),
         amount: amount.to_owned(),
     }
-}
-
-fn says(hb: &Holdback, words: &[&str]) -> String {
-    let ended = run_to_end(holdback(&hb.bed, words, &[]));
-    assert_eq!(ended.code, Some(0), "{}", ended.said);
-    ended.said
-}
-
-/// What a command answers as JSON.
-fn says_json(hb: &Holdback, words: &[&str]) -> Value {
-    let said = says(hb, words);
-    let start = said.find(['{', '[']).expect("JSON");
-    serde_json::from_str(said[start..].trim_end()).unwrap_or_else(|error| panic!("{error}: {said}"))
 }
 
 #[tokio::test(flavor = "multi_thread")]
