@@ -124,6 +124,10 @@ impl Body {
                 self.money("left")
             ),
             E::RefundApplied => self.refunded(),
+            E::RefundReversed => {
+                let returned = self.money("returned");
+                format!("{order}: a refund did not go through, {returned} come back")
+            }
             E::ReceivableOpened => format!("{order}: now owes {}", self.money("amount")),
             E::ReceivableRecovered => format!("{order}: owes {} less", self.money("amount")),
             E::ReceivableWrittenOff => format!("{order}: {} written off", self.money("amount")),

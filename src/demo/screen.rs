@@ -296,6 +296,7 @@ fn color(kind: Kind) -> Color {
             | E::HoldCreated
             | E::HoldRescheduled
             | E::HoldRestored
+            | E::RefundReversed
             | E::CreditOpened
             | E::DepositChanged
             | E::ReviewRequested

@@ -4,7 +4,6 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::deposits;
 use super::work::Work;
 use super::{Applied, Rules};
 use crate::message::incoming::{self, Parsed};
@@ -13,12 +12,10 @@ use crate::rules::adjustment::Adjustment;
 use crate::rules::agreement::Agreement;
 use crate::rules::calendar::Calendar;
 use crate::rules::deposit::DepositFact;
-use crate::rules::fact::{ContentHash, Fact, OrderFact, PayoutResult, ReviewFact};
+use crate::rules::fact::{ContentHash, Fact, IndirectFact, OrderFact, PayoutResult};
 use crate::rules::ids::MerchantId;
 use crate::store::agreements::Catalogue;
-use crate::store::journal::Lines;
 use crate::store::positions::Advance;
-use crate::store::recovery::Purses;
 use crate::store::{StoreError, Tx};
 use crate::telemetry::Outcome;
 
@@ -32,7 +29,7 @@ pub struct Batch {
     deposits: Vec<(usize, DepositFact)>,
     adjustments: Vec<(usize, Adjustment)>,
     payouts: Vec<(usize, PayoutResult)>,
-    reviews: Vec<(usize, ReviewFact)>,
+    indirect: Vec<(usize, IndirectFact)>,
     rejected: Vec<(usize, Rejection)>,
     tombstones: usize,
     off_time: usize,
@@ -59,7 +56,7 @@ impl Batch {
                         Fact::Deposit(fact) => batch.deposits.push((place, fact)),
                         Fact::Adjustment(fact) => batch.adjustments.push((place, *fact)),
                         Fact::Payout(result) => batch.payouts.push((place, result)),
-                        Fact::Review(fact) => batch.reviews.push((place, fact)),
+                        Fact::Indirect(fact) => batch.indirect.push((place, fact)),
                     }
                 }
                 Err(rejection) => batch.rejected.push((place, rejection)),
@@ -161,19 +158,7 @@ impl Batch {
         rules: &Rules,
     ) -> Result<Applied, StoreError> {
         tx.advance(steps).await?;
-        let mut work = Work {
-            records: &self.records,
-            rules,
-            lines: Lines::default(),
-            letters: Vec::new(),
-            distrusted: Vec::new(),
-            trusted: Vec::new(),
-            purses: Purses::default(),
-            applied: Applied {
-                records: self.records.len(),
-                ..Applied::default()
-            },
-        };
+        let mut work = Work::new(&self.records, rules);
         for (place, rejection) in &self.rejected {
             work.reject(*place, rejection);
         }
@@ -195,20 +180,14 @@ impl Batch {
             tx.open_catalogue(catalogue, &merchants, exclusive).await?;
         }
         let placed = work
-            .place_reviews(tx, catalogue, &self.orders, &self.reviews)
+            .place(tx, catalogue, &self.orders, &self.indirect)
             .await?;
         work.fold_orders(tx, catalogue, placed).await?;
         work.settle_payouts(tx, &self.payouts).await?;
         work.settle_deposits(tx, &self.deposits).await?;
         deposits::settle(tx, &mut work.purses, &mut work.lines).await?;
         work.settle_adjustments(tx, &self.adjustments).await?;
-        tx.refuse(&work.letters).await?;
-        if !work.lines.is_empty() {
-            let numbers = tx.number_lines(&work.lines).await?;
-            tx.append(&work.lines, &numbers).await?;
-        }
-        work.applied.lines = work.lines.len();
-        Ok(work.applied)
+        work.write(tx).await
     }
 
     fn merchants(&self) -> Vec<MerchantId> {
@@ -218,8 +197,8 @@ impl Batch {
             .iter()
             .filter_map(|(_, rejection)| rejection.about.as_ref())
             .map(|about| &about.merchant);
-        let reviews = self.reviews.iter().map(|(_, fact)| &fact.merchant);
-        let all: BTreeSet<&MerchantId> = orders.chain(reviews).chain(distrusted).collect();
+        let indirect = self.indirect.iter().map(|(_, fact)| &fact.merchant);
+        let all: BTreeSet<&MerchantId> = orders.chain(indirect).chain(distrusted).collect();
         all.into_iter().cloned().collect()
     }
 }

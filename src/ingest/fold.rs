@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::Rules;
 use super::deposits::{self, purse_of};
-use super::reviews::{Placed, give_waited};
+use super::indirect::Placed;
+use super::reviews::give_waited;
 use super::work::Work;
 use crate::message::incoming::{self, Limits, Parsed};
 use crate::message::{About, Reason, Record, Rejection};
@@ -157,7 +158,7 @@ impl Work<'_> {
         }
         for (parked, refusal) in outcome.refused {
             if let Some(record) = messages.remove(&parked) {
-                let moves_money = !is_of_review(parked.kind);
+                let moves_money = !is_indirect(parked.kind);
                 self.refuse_record(record, &rejection(&refusal, moves_money, &key.0, &key.1));
             }
         }
@@ -238,7 +239,7 @@ pub(crate) type OwnId = (MerchantId, FactKind, String);
 pub(crate) fn own_id(fact: &OrderFact) -> Option<OwnId> {
     let key = fact.key();
     let kind = match key.kind {
-        FactKind::Refunded => FactKind::Refunded,
+        FactKind::Refunded | FactKind::RefundReversed => FactKind::Refunded,
         FactKind::DisputeOpened | FactKind::DisputeUpdated | FactKind::DisputeClosed => {
             FactKind::DisputeOpened
         }
@@ -252,9 +253,13 @@ pub(crate) fn own_id(fact: &OrderFact) -> Option<OwnId> {
     Some((fact.merchant.clone(), kind, key.id))
 }
 
-/// Whether it is an answer or a decision, which leaves the money where it is when it is refused.
-pub(crate) fn is_of_review(kind: FactKind) -> bool {
-    matches!(kind, FactKind::ReviewAnswered | FactKind::ReviewDecided)
+/// Whether it names something of an order's: it leaves the money where it is when it is refused.
+pub(crate) fn is_indirect(kind: FactKind) -> bool {
+    use FactKind as K;
+    matches!(
+        kind,
+        K::ReviewAnswered | K::ReviewDecided | K::RefundReversed
+    )
 }
 
 fn counted(verdict: Verdict) -> Counted {
@@ -333,6 +338,7 @@ fn moves_money(fact: &OrderFact, refusal: &Refusal) -> bool {
         OrderEvent::Completed(_) => matches!(refusal, Refusal::Conflict(_)),
         OrderEvent::Confirmed { .. }
         | OrderEvent::Delivered { .. }
+        | OrderEvent::RefundReversed(_)
         | OrderEvent::ReviewAnswered(_)
         | OrderEvent::ReviewDecided(_) => false,
         OrderEvent::Cancelled { .. }
@@ -358,7 +364,7 @@ pub(super) fn reparse(record: &Record, order: &OrderId, rules: &Rules) -> Option
         match incoming::parse(&timeless, rules.default_type(&record.topic), &limits).ok()? {
             Parsed::Fact(accepted) => match accepted.fact {
                 Fact::Order(fact) => fact,
-                Fact::Review(fact) => fact.about(order.clone()),
+                Fact::Indirect(fact) => fact.about(order.clone()),
                 Fact::Agreement(_)
                 | Fact::Calendar(_)
                 | Fact::Deposit(_)

@@ -1,9 +1,12 @@
-//! What an agreement or a calendar sets in motion after it was accepted.
+//! What an agreement or a calendar sets in motion after it was accepted, and a refund whose reversal
+//! came first.
 //!
 //! Sales that waited for an agreement are applied, holds that follow a calendar get new dates. Bounded steps, each in its
 //! own transaction, repeated until nothing is left; harmless to run anywhere and any number of
 //! times.
 
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +14,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::Rules;
 use super::deposits::{self, purse_of};
-use super::fold::reparse_with;
+use super::fold::{reparse, reparse_with};
+use super::indirect::Placed;
 use super::reviews::before_resuming;
+use super::work::Work;
 use crate::http::Heartbeat;
 use crate::rules::decide::{self, World};
 use crate::rules::ids::MerchantId;
@@ -78,9 +83,46 @@ impl FollowUp {
         }
         let outdated = self.store.outdated_holds(STEP).await?;
         if outdated.is_empty() {
-            return Ok(false);
+            return self.take_up_reversals().await;
         }
         self.work_on(&outdated, decide::recompute).await?;
+        Ok(true)
+    }
+
+    /// Applies reversals that have waited for refunds that are there now; false when there are none.
+    async fn take_up_reversals(&mut self) -> Result<bool, StoreError> {
+        let mut tx = self.store.begin().await?;
+        tx.open_catalogue(&mut self.catalogue, &[], false).await?;
+        let waited = tx.unpark_reversals(STEP).await?;
+        if waited.is_empty() {
+            tx.rollback().await?;
+            return Ok(false);
+        }
+        let mut facts = Vec::with_capacity(waited.len());
+        let mut records = Vec::with_capacity(waited.len());
+        for (place, ((_, order), record)) in waited.into_iter().enumerate() {
+            let fact = reparse(&record, &order, &self.rules);
+            let fact = fact.ok_or_else(|| StoreError::Unreadable("a reversal".to_owned()))?;
+            facts.push((place, fact));
+            records.push(record);
+        }
+        let merchants: BTreeSet<MerchantId> = facts
+            .iter()
+            .map(|(_, fact)| fact.merchant.clone())
+            .collect();
+        let merchants: Vec<MerchantId> = merchants.into_iter().collect();
+        tx.open_catalogue(&mut self.catalogue, &merchants, false)
+            .await?;
+        let mut work = Work::new(&records, &self.rules);
+        let placed = Placed {
+            facts: Cow::Owned(facts),
+            orders: HashMap::new(),
+            waited: Vec::new(),
+        };
+        work.fold_orders(&mut tx, &mut self.catalogue, placed)
+            .await?;
+        work.write(&mut tx).await?;
+        tx.commit().await?;
         Ok(true)
     }
 

@@ -15,6 +15,7 @@ pub(crate) mod deposits;
 pub(crate) mod fold;
 pub mod followup;
 pub mod freshness;
+pub(crate) mod indirect;
 pub(crate) mod reviews;
 pub(crate) mod work;
 pub mod worker;

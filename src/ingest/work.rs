@@ -1,6 +1,6 @@
 //! What happens inside a batch's transaction: what it books, refuses and distrusts.
 
-use super::{Applied, Rules};
+use super::{Applied, Rules, deposits};
 use crate::message::{About, Record, Rejection};
 use crate::rules::order::{Block, BlockKind};
 use crate::rules::time::Instant;
@@ -8,6 +8,7 @@ use crate::store::cases::{OrderKey, Source};
 use crate::store::dead_letters::DeadLetter;
 use crate::store::journal::Lines;
 use crate::store::recovery::Purses;
+use crate::store::{StoreError, Tx};
 use crate::telemetry::Outcome;
 
 /// What happens inside the transaction.
@@ -25,7 +26,36 @@ pub(super) struct Work<'a> {
     pub(super) applied: Applied,
 }
 
-impl Work<'_> {
+impl<'a> Work<'a> {
+    /// On these records; nothing has happened yet.
+    pub(super) fn new(records: &'a [Record], rules: &'a Rules) -> Self {
+        Self {
+            records,
+            rules,
+            lines: Lines::default(),
+            letters: Vec::new(),
+            distrusted: Vec::new(),
+            trusted: Vec::new(),
+            purses: Purses::default(),
+            applied: Applied {
+                records: records.len(),
+                ..Applied::default()
+            },
+        }
+    }
+
+    /// Writes what is not written yet: purses, dead letters, the journal.
+    pub(super) async fn write(mut self, tx: &mut Tx) -> Result<Applied, StoreError> {
+        deposits::settle(tx, &mut self.purses, &mut self.lines).await?;
+        tx.refuse(&self.letters).await?;
+        if !self.lines.is_empty() {
+            let numbers = tx.number_lines(&self.lines).await?;
+            tx.append(&self.lines, &numbers).await?;
+        }
+        self.applied.lines = self.lines.len();
+        Ok(self.applied)
+    }
+
     /// Makes a dead letter, and distrusts the order if it may be about money.
     pub(super) fn reject(&mut self, place: usize, rejection: &Rejection) {
         let record = &self.records[place];

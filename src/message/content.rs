@@ -17,7 +17,7 @@ use crate::rules::adjustment::Adjustment;
 use crate::rules::agreement::{Agreement, Cycle, Term};
 use crate::rules::calendar::Calendar;
 use crate::rules::deposit::DepositFact;
-use crate::rules::fact::{ContentHash, OrderEvent, PayoutResult, PayoutSubject, ReviewFact};
+use crate::rules::fact::{ContentHash, IndirectFact, OrderEvent, PayoutResult, PayoutSubject};
 use crate::rules::ids::{MerchantId, OrderId};
 use crate::rules::review::ReviewTerms;
 
@@ -76,6 +76,7 @@ pub fn of_order_event(merchant: &MerchantId, order: &OrderId, event: &OrderEvent
         OrderEvent::Delivered { .. } => "order.delivered",
         OrderEvent::Cancelled { .. } => "order.cancelled",
         OrderEvent::Refunded(_) => "refund.succeeded",
+        OrderEvent::RefundReversed(_) => "refund.reversed",
         OrderEvent::DisputeOpened(_) => "dispute.opened",
         OrderEvent::DisputeUpdated(_) => "dispute.updated",
         OrderEvent::DisputeClosed(_) => "dispute.closed",
@@ -150,15 +151,18 @@ fn money_leaves(content: &mut Content, event: &OrderEvent) {
     }
 }
 
-/// The digest of an answer or a decision; its `content` is not looked at.
+/// The digest of an answer, a decision or a refund's reversal; its `content` is not looked at.
 #[must_use]
-pub fn of_review(fact: &ReviewFact) -> ContentHash {
-    let mut content = Content::of(match fact.what {
-        OrderEvent::ReviewAnswered(_) => "review.answered",
-        _ => "review.decided",
-    });
+pub fn of_indirect(fact: &IndirectFact) -> ContentHash {
+    let mut content = Content::of(fact.kind().name());
     content.field("merchant_id", &fact.merchant);
-    feed_review(&mut content, &fact.what);
+    match &fact.what {
+        OrderEvent::RefundReversed(reversed) => {
+            content.field("refund_id", &reversed.refund);
+            content.field("reversed_at", reversed.at);
+        }
+        other => feed_review(&mut content, other),
+    }
     content.done()
 }
 

@@ -70,6 +70,7 @@ pub enum InputType {
     OrderDelivered,
     OrderCancelled,
     RefundSucceeded,
+    RefundReversed,
     DisputeOpened,
     DisputeUpdated,
     DisputeClosed,
@@ -87,12 +88,13 @@ pub enum InputType {
 
 impl InputType {
     /// Every type.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::OrderCompleted,
         Self::OrderConfirmed,
         Self::OrderDelivered,
         Self::OrderCancelled,
         Self::RefundSucceeded,
+        Self::RefundReversed,
         Self::DisputeOpened,
         Self::DisputeUpdated,
         Self::DisputeClosed,
@@ -117,6 +119,7 @@ impl InputType {
             Self::OrderDelivered => "order.delivered.v1",
             Self::OrderCancelled => "order.cancelled.v1",
             Self::RefundSucceeded => "refund.succeeded.v1",
+            Self::RefundReversed => "refund.reversed.v1",
             Self::DisputeOpened => "dispute.opened.v1",
             Self::DisputeUpdated => "dispute.updated.v1",
             Self::DisputeClosed => "dispute.closed.v1",
@@ -183,7 +186,7 @@ fn read(
     let mut accepted = fact(input, &fields, envelope.traceparent)?;
     match &mut accepted.fact {
         Fact::Order(fact) => fact.recorded_at = record.timestamp,
-        Fact::Review(fact) => fact.recorded_at = record.timestamp,
+        Fact::Indirect(fact) => fact.recorded_at = record.timestamp,
         Fact::Agreement(_)
         | Fact::Calendar(_)
         | Fact::Deposit(_)
@@ -209,13 +212,14 @@ fn fact(
         InputType::DisputeUpdated => FactKind::DisputeUpdated,
         InputType::DisputeClosed => FactKind::DisputeClosed,
         InputType::ReviewRequested => FactKind::ReviewRequested,
-        InputType::ReviewAnswered | InputType::ReviewDecided => {
+        InputType::RefundReversed | InputType::ReviewAnswered | InputType::ReviewDecided => {
             let fact = match input {
+                InputType::RefundReversed => order::refund_reversed(fields, traceparent)?,
                 InputType::ReviewAnswered => review::answered(fields, traceparent)?,
                 _ => review::decided(fields, traceparent)?,
             };
             let (content, at) = (fact.content, fact.business_at());
-            return Ok(accepted(Fact::Review(fact), content, Some(at)));
+            return Ok(accepted(Fact::Indirect(fact), content, Some(at)));
         }
         InputType::AgreementPublished => {
             let agreement = agreement::agreement(fields)?;
@@ -268,7 +272,7 @@ fn accepted(fact: Fact, content: ContentHash, business_at: Option<Instant>) -> A
 fn frees_money(fact: &Fact) -> bool {
     let what = match fact {
         Fact::Order(fact) => &fact.what,
-        Fact::Review(fact) => &fact.what,
+        Fact::Indirect(fact) => &fact.what,
         Fact::Adjustment(fact) => return fact.direction == Direction::Credit,
         Fact::Agreement(_) | Fact::Calendar(_) | Fact::Deposit(_) | Fact::Payout(_) => {
             return false;

@@ -7,8 +7,8 @@ use super::fields::{Fields, string};
 use super::rejection::{Fault, Reason};
 use super::review;
 use crate::rules::fact::{
-    Completed, DisputeClosed, DisputeOpened, DisputeUpdated, FactKind, OrderEvent, OrderFact,
-    Refunded,
+    Completed, DisputeClosed, DisputeOpened, DisputeUpdated, FactKind, IndirectFact, Named,
+    OrderEvent, OrderFact, RefundReversed, Refunded,
 };
 use crate::rules::ids::{DisputeId, MerchantId, OrderId, RefundId};
 use crate::rules::money::{Amount, Currency};
@@ -53,7 +53,7 @@ pub(super) fn fact(
             at: instant(fields, "at")?,
         }),
         FactKind::ReviewRequested => OrderEvent::ReviewRequested(review::request(fields)?),
-        FactKind::ReviewAnswered | FactKind::ReviewDecided => {
+        FactKind::RefundReversed | FactKind::ReviewAnswered | FactKind::ReviewDecided => {
             unreachable!("these name no order and are read by their own functions")
         }
         FactKind::DisputeClosed => OrderEvent::DisputeClosed(DisputeClosed {
@@ -128,6 +128,19 @@ fn refunded(fields: &Fields<'_>) -> Result<Refunded, Fault> {
         reason: reason(fields)?,
         dispute: fields.optional_id("dispute_id", DisputeId::parse)?,
     })
+}
+
+/// Reads `refund.reversed`.
+pub(super) fn refund_reversed(
+    fields: &Fields<'_>,
+    traceparent: Option<String>,
+) -> Result<IndirectFact, Fault> {
+    let refund = fields.id("refund_id", RefundId::parse)?;
+    let what = OrderEvent::RefundReversed(RefundReversed {
+        refund: refund.clone(),
+        at: instant(fields, "reversed_at")?,
+    });
+    review::indirect(fields, Named::Refund(refund), what, traceparent)
 }
 
 pub(super) fn currency(fields: &Fields<'_>) -> Result<Currency, Fault> {

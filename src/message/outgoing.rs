@@ -95,6 +95,7 @@ event_types! {
     PayoutSettled = 15 Events "holdback.payout.settled.v1",
     AgreementAccepted = 16 Events "holdback.agreement.accepted.v1",
     HoldRestored = 17 Events "holdback.hold.restored.v1",
+    RefundReversed = 18 Events "holdback.refund.reversed.v1",
     CreditOpened = 30 Events "holdback.credit.opened.v1",
     DepositChanged = 31 Events "holdback.deposit.changed.v1",
     ReceivableWrittenOff = 32 Events "holdback.receivable.written_off.v1",

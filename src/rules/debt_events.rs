@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::entry::Source;
 use super::ids::{
     AdjustmentId, CreditId, DisputeId, ReceivableId, RefundId, ReleaseId, TransactionId,
 };
@@ -27,8 +28,8 @@ pub struct ReceivableRecovered {
     pub receivable_id: ReceivableId,
     pub amount: Amount,
     pub left: Amount,
-    /// `release`; `deposit`; `adjustment`; `cancellation`; or `dispute` when a lost chargeback turned
-    /// out smaller.
+    /// `release`; `deposit`; `adjustment`; `cancellation`; `dispute` when a lost chargeback turned out
+    /// smaller; `refund_reversed`.
     pub by: &'static str,
     /// The release that paid it, if one did.
     pub release_id: Option<ReleaseId>,
@@ -49,7 +50,7 @@ pub struct ReceivableWrittenOff {
     pub written_off: Amount,
     /// It was given back to the platform: `written_off` is less by `amount`.
     pub made_good: bool,
-    /// `operator`; when it is made good `cancellation` or `dispute`.
+    /// `operator`; when it is made good `cancellation`, `dispute` or `refund_reversed`.
     pub by: &'static str,
 }
 
@@ -59,9 +60,21 @@ pub struct ReceivableWrittenOff {
 pub struct CreditOpened {
     pub credit_id: CreditId,
     pub amount: Amount,
-    /// `adjustment`; `cancellation`; or `dispute` when a lost chargeback turned out smaller.
+    /// `adjustment`; `cancellation`; `dispute` when a lost chargeback turned out smaller;
+    /// `refund_reversed`.
     pub by: &'static str,
     pub adjustment_id: Option<AdjustmentId>,
+}
+
+/// A refund did not go through after all: what it had charged goes back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RefundReversed {
+    pub refund_id: RefundId,
+    /// The refund's.
+    pub amount: Amount,
+    /// What the merchant bore of it and no longer bears: the sum of the sources.
+    pub returned: Amount,
+    pub sources: Vec<Source>,
 }
 
 /// The merchant's deposit in the event's currency is another sum now.
@@ -73,7 +86,7 @@ pub struct DepositChanged {
     /// What the deposit is now.
     pub deposit: Amount,
     /// `credited`, `withdrawn`, `top_up`, `recovery` (it paid receivables), `refund`, `dispute`,
-    /// `cancellation`, `adjustment`.
+    /// `cancellation`, `refund_reversed`, `adjustment`.
     pub by: &'static str,
     pub transaction_id: Option<TransactionId>,
     pub adjustment_id: Option<AdjustmentId>,

@@ -7,7 +7,7 @@
 //! about: the hold for `hold.*`, the receivable for `receivable.*`, the credit for `credit.opened`, the currency for
 //! `deposit.changed`, the release for
 //! `release.issued` and `payout.settled`, the settlement for `settlement.*`, the refund or dispute
-//! for `refund.applied`, the review for `review.*`, the order for `order.accepted`, the agreement for `agreement.accepted`.
+//! for `refund.*`, the review for `review.*`, the order for `order.accepted`, the agreement for `agreement.accepted`.
 //! The cause is the business key of the fact (`refund:R-1`), of the attempt for a release, of the
 //! part for a settlement. One cause says at most one thing of a type about one subject. Ids that
 //! come from outside are unique per merchant only, so the merchant goes before them.
@@ -24,7 +24,7 @@ use super::time::Instant;
 
 pub use super::debt_events::{
     CreditOpened, DepositChanged, Direction, ReceivableOpened, ReceivableRecovered,
-    ReceivableWrittenOff,
+    ReceivableWrittenOff, RefundReversed,
 };
 pub use super::entry_review::{ReviewClosed, ReviewOverdue, ReviewReminded, ReviewRequested};
 pub use super::entry_settlement::{PayoutSettled, SettlementClosed, SettlementSkipped};
@@ -63,6 +63,7 @@ impl Entry {
                 (None, Some(dispute)) => dispute.to_string(),
                 (None, None) => order().unwrap_or_default(),
             },
+            Event::RefundReversed(it) => it.refund_id.to_string(),
             Event::ReceivableOpened(it) => it.receivable_id.to_string(),
             Event::ReceivableRecovered(it) => it.receivable_id.to_string(),
             Event::ReceivableWrittenOff(it) => it.receivable_id.to_string(),
@@ -90,6 +91,7 @@ impl Entry {
         let subject = match &self.event {
             Event::OrderAccepted(_)
             | Event::RefundApplied(_)
+            | Event::RefundReversed(_)
             | Event::DepositChanged(_)
             | Event::AgreementAccepted(_)
             | Event::ReviewRequested(_)
@@ -159,6 +161,7 @@ pub enum Event {
     HoldReversed(HoldReversed),
     HoldLimitReached(HoldLimitReached),
     RefundApplied(RefundApplied),
+    RefundReversed(RefundReversed),
     ReceivableOpened(ReceivableOpened),
     ReceivableRecovered(ReceivableRecovered),
     ReceivableWrittenOff(ReceivableWrittenOff),
@@ -190,6 +193,7 @@ impl Event {
             Self::HoldReversed(_) => "holdback.hold.reversed.v1",
             Self::HoldLimitReached(_) => "holdback.hold.limit_reached.v1",
             Self::RefundApplied(_) => "holdback.refund.applied.v1",
+            Self::RefundReversed(_) => "holdback.refund.reversed.v1",
             Self::ReceivableOpened(_) => "holdback.receivable.opened.v1",
             Self::ReceivableRecovered(_) => "holdback.receivable.recovered.v1",
             Self::ReceivableWrittenOff(_) => "holdback.receivable.written_off.v1",
@@ -294,12 +298,14 @@ pub struct HoldConsumed {
     pub dispute_id: Option<DisputeId>,
 }
 
-/// A lost chargeback turned out smaller: money that it took comes back into the hold.
+/// A lost chargeback turned out smaller, or a refund did not go through: money that it took comes
+/// back into the hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct HoldRestored {
     pub amount: Amount,
     pub left: Amount,
-    pub dispute_id: DisputeId,
+    pub refund_id: Option<RefundId>,
+    pub dispute_id: Option<DisputeId>,
 }
 
 /// The order was cancelled; what was left of the hold no longer exists.
@@ -328,7 +334,7 @@ pub struct RefundApplied {
     pub sources: Vec<Source>,
 }
 
-/// One source of a refund.
+/// One source of a refund, or where its money goes back to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Source {
     pub kind: SourceKind,
@@ -347,6 +353,10 @@ pub enum SourceKind {
     Hold,
     Deposit,
     Receivable,
+    /// The platform had written the debt off and gets its loss back.
+    WrittenOff,
+    /// Owed to the merchant apart from holds, where the money can't go back to its hold or debt.
+    Credit,
 }
 
 /// The decision that payout systems act on.

@@ -76,6 +76,8 @@ pub struct Refund {
     pub from_deposit: Amount,
     /// Of `charged`, what opened a receivable.
     pub from_receivable: Amount,
+    /// When it turned out not to have gone through; it claims nothing then.
+    pub reversed: Option<Noted<Instant>>,
 }
 
 /// A dispute, open or closed.
@@ -190,11 +192,11 @@ impl Order {
             OrderEvent::Confirmed { .. } => self.confirmed.as_ref().map(|noted| noted.content),
             OrderEvent::Delivered { .. } => self.delivered.as_ref().map(|noted| noted.content),
             OrderEvent::Cancelled { .. } => self.cancelled.as_ref().map(|noted| noted.content),
-            OrderEvent::Refunded(it) => self
-                .refunds
-                .iter()
-                .find(|refund| refund.id == it.refund)
-                .map(|refund| refund.content),
+            OrderEvent::Refunded(it) => self.refund(&it.refund).map(|refund| refund.content),
+            OrderEvent::RefundReversed(it) => self
+                .refund(&it.refund)
+                .and_then(|refund| refund.reversed.as_ref())
+                .map(|noted| noted.content),
             OrderEvent::DisputeOpened(it) => self.dispute(&it.dispute).map(|found| found.opened),
             OrderEvent::DisputeUpdated(it) => self.dispute(&it.dispute).and_then(|found| {
                 let mut updates = found.updates.iter();
@@ -229,6 +231,7 @@ impl Order {
         match &fact.what {
             OrderEvent::Completed(_) => false,
             _ if self.agreement.is_none() => true,
+            OrderEvent::RefundReversed(it) => self.refund(&it.refund).is_none(),
             OrderEvent::DisputeUpdated(it) => self.dispute(&it.dispute).is_none(),
             OrderEvent::DisputeClosed(it) => self.dispute(&it.dispute).is_none(),
             OrderEvent::ReviewAnswered(it) => self.review(&it.review).is_none(),
@@ -251,6 +254,19 @@ impl Order {
             .map(|(position, _)| position)
     }
 
+    /// The refund of this id, if it was applied.
+    #[must_use]
+    pub fn refund(&self, id: &RefundId) -> Option<&Refund> {
+        self.refunds.iter().find(|refund| refund.id == *id)
+    }
+
+    /// The refunds that went through.
+    pub fn refunds_in_force(&self) -> impl Iterator<Item = &Refund> {
+        self.refunds
+            .iter()
+            .filter(|refund| refund.reversed.is_none())
+    }
+
     /// The review of this id, if it was asked for.
     #[must_use]
     pub fn review(&self, id: &ReviewId) -> Option<&Review> {
@@ -267,8 +283,7 @@ impl Order {
     #[must_use]
     pub fn named(&self, dispute: &DisputeId, currency: Currency) -> Amount {
         let naming = self
-            .refunds
-            .iter()
+            .refunds_in_force()
             .filter(|refund| refund.dispute.as_ref() == Some(dispute));
         Amount::sum(currency, naming.map(|refund| refund.amount))
             .expect("a refund is applied only when all of the order's add up")
@@ -280,7 +295,7 @@ impl Order {
     /// # Errors
     /// [`MoneyError::Overflow`].
     pub fn debt(&self, sale: &Completed) -> Result<Amount, MoneyError> {
-        let refunds = self.refunds.iter().map(|refund| refund.amount);
+        let refunds = self.refunds_in_force().map(|refund| refund.amount);
         let mut debt = Amount::sum(sale.currency, refunds)?;
         for dispute in &self.disputes {
             let named = self.named(&dispute.id, sale.currency);

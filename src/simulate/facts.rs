@@ -3,7 +3,7 @@
 use super::books::Sink;
 use super::{OrderKey, Simulation, purses};
 use crate::ingest::deposits::brought;
-use crate::ingest::fold::{self, is_of_review, own_id, stranger, suspicion};
+use crate::ingest::fold::{self, is_indirect, own_id, stranger, suspicion};
 use crate::rules::decide::{self, Verdict, World};
 use crate::rules::fact::{FactKey, FactKind, OrderFact};
 use crate::rules::ids::{CalendarId, MerchantId};
@@ -46,7 +46,7 @@ impl<S: Sink> Simulation<S> {
                 for (parked, refusal) in &outcome.refused {
                     let line = self.line_of(place, parked).unwrap_or(line);
                     self.orders.homes.remove(&known_as(&key.0, parked));
-                    let moves_money = !is_of_review(parked.kind);
+                    let moves_money = !is_indirect(parked.kind);
                     let rejection = fold::rejection(refusal, moves_money, &key.0, &key.1);
                     self.reject(line, &rejection)?;
                 }
@@ -59,7 +59,7 @@ impl<S: Sink> Simulation<S> {
         }
         self.find_strangers(place, &key, waited_for);
         self.changed(place, &looks);
-        Ok(())
+        self.take_up_reversals(fact)
     }
 
     /// The line of a fact that has waited until now.

@@ -14,11 +14,11 @@ mod difference;
 mod due;
 mod facts;
 mod figures;
+mod indirect;
 mod input;
 mod lines;
 mod orders;
 mod purses;
-mod reviews;
 mod summary;
 
 use std::collections::{BTreeSet, HashMap};
@@ -32,7 +32,7 @@ use crate::message::incoming::Accepted;
 use crate::message::{Reason, Rejection};
 use crate::rules::decide::{self, World};
 use crate::rules::entry::Entry;
-use crate::rules::fact::{Fact, ReviewFact};
+use crate::rules::fact::{Fact, IndirectFact};
 use crate::rules::ids::MerchantId;
 use crate::rules::money::Currency;
 use crate::rules::order::{Block, Order};
@@ -64,8 +64,8 @@ pub struct Simulation<S> {
     orders: Orders,
     /// Sales that wait for an agreement.
     waiting: BTreeSet<OrderKey>,
-    /// Answers and decisions that wait for their reviews.
-    strays: HashMap<OwnId, Vec<(u64, ReviewFact)>>,
+    /// Facts that wait for the review or the refund that they name.
+    strays: HashMap<OwnId, Vec<(u64, IndirectFact)>>,
     approval: Approval,
     agenda: Agenda,
     payouts: Payouts,
@@ -201,7 +201,7 @@ impl<S: Sink> Simulation<S> {
             Err(rejection) => self.reject(line, &rejection)?,
             Ok(Accepted { fact, content, .. }) => match fact {
                 Fact::Order(fact) => self.fold(line, &fact)?,
-                Fact::Review(fact) => self.review(line, fact)?,
+                Fact::Indirect(fact) => self.indirect(line, fact)?,
                 Fact::Agreement(agreement) => {
                     let answer = self.catalogue.accept(&agreement, content);
                     let (id, version) = (&agreement.agreement_id, agreement.version);

@@ -55,14 +55,16 @@ impl Tx {
         sqlx::query!(
             "INSERT INTO refunds (merchant_id, order_id, refund_id, ordinal, amount, refunded_at,
                  dispute_id, content, charged, from_reversed, from_holds, from_receivable,
-                 from_deposit)
+                 from_deposit, reversed_at, reversed_content)
              SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::integer[],
                  $5::numeric[], $6::timestamptz[], $7::text[], $8::bytea[], $9::numeric[],
-                 $10::numeric[], $11::numeric[], $12::numeric[], $13::numeric[])
+                 $10::numeric[], $11::numeric[], $12::numeric[], $13::numeric[],
+                 $14::timestamptz[], $15::bytea[])
              ON CONFLICT (merchant_id, refund_id) DO UPDATE SET charged = excluded.charged,
                  from_reversed = excluded.from_reversed, from_holds = excluded.from_holds,
                  from_receivable = excluded.from_receivable,
-                 from_deposit = excluded.from_deposit",
+                 from_deposit = excluded.from_deposit, reversed_at = excluded.reversed_at,
+                 reversed_content = excluded.reversed_content",
             column(rows, Part::merchant) as _,
             column(rows, Part::order_id) as _,
             column(rows, |r| r.value.id.as_str().to_owned()) as _,
@@ -80,6 +82,12 @@ impl Tx {
             column(rows, |r| r.value.from_holds.decimal()) as _,
             column(rows, |r| r.value.from_receivable.decimal()) as _,
             column(rows, |r| r.value.from_deposit.decimal()) as _,
+            column(rows, |r| r.value.reversed.as_ref().map(|it| it.value)) as _,
+            column(rows, |r| r
+                .value
+                .reversed
+                .as_ref()
+                .map(|it| it.content.0.to_vec())) as _,
         )
         .execute(&mut *self.inner)
         .await

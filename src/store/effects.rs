@@ -19,7 +19,8 @@ impl Tx {
         let rows = sqlx::query!(
             r#"SELECT r.merchant_id, r.order_id, r.refund_id, r.amount,
                       r.refunded_at AS "refunded_at: Instant", r.dispute_id, r.content, r.charged,
-                      r.from_reversed, r.from_holds, r.from_deposit, r.from_receivable
+                      r.from_reversed, r.from_holds, r.from_deposit, r.from_receivable,
+                      r.reversed_at AS "reversed_at: Instant", r.reversed_content
                FROM refunds r
                JOIN unnest($1::text[], $2::text[]) AS k (merchant_id, order_id)
                  ON r.merchant_id = k.merchant_id AND r.order_id = k.order_id
@@ -33,6 +34,12 @@ impl Tx {
         for row in rows {
             let order = &mut find(cases, &row.merchant_id, &row.order_id)?.order;
             let currency = sale_currency(order)?;
+            let reversed = row.reversed_at.zip(row.reversed_content);
+            let reversed = reversed.map(|(value, bytes)| {
+                let content = content(&bytes)?;
+                Ok::<_, StoreError>(Noted { value, content })
+            });
+            let reversed = reversed.transpose()?;
             order.refunds.push(Refund {
                 id: RefundId::parse(&row.refund_id).map_err(|error| unreadable(&error))?,
                 amount: amount(row.amount, currency)?,
@@ -44,6 +51,7 @@ impl Tx {
                 from_holds: amount(row.from_holds, currency)?,
                 from_deposit: amount(row.from_deposit, currency)?,
                 from_receivable: amount(row.from_receivable, currency)?,
+                reversed,
             });
         }
         Ok(())

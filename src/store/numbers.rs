@@ -96,6 +96,7 @@ pub(super) fn fact_number(kind: FactKind) -> i16 {
         FactKind::ReviewRequested => 9,
         FactKind::ReviewAnswered => 10,
         FactKind::ReviewDecided => 11,
+        FactKind::RefundReversed => 12,
     }
 }
 
@@ -112,6 +113,7 @@ pub(super) fn number_fact(number: i16) -> Result<FactKind, StoreError> {
         FactKind::ReviewRequested,
         FactKind::ReviewAnswered,
         FactKind::ReviewDecided,
+        FactKind::RefundReversed,
     ]
     .into_iter()
     .find(|kind| fact_number(*kind) == number)

@@ -97,11 +97,11 @@ async fn answers_and_decisions_that_come_before_their_review_wait_for_it() {
     hb.send(answered("M-1", "V-1", "11-03 03:30"));
     hb.applied().await;
     assert_eq!(hb.reasons().await, ["conflict"]);
-    assert_eq!(hb.number("SELECT count(*) FROM parked_reviews").await, 2);
+    assert_eq!(hb.number("SELECT count(*) FROM strays").await, 2);
     // The review itself waits for its order, and what waits for it waits there too.
     hb.send(requested("M-1", "O-1", "V-1", "11-03 02:00"));
     hb.applied().await;
-    assert_eq!(hb.number("SELECT count(*) FROM parked_reviews").await, 0);
+    assert_eq!(hb.number("SELECT count(*) FROM strays").await, 0);
     assert_eq!(hb.number("SELECT count(*) FROM parked").await, 3);
     hb.send(answered("M-1", "V-1", "11-03 03:30"));
     hb.send(requested("M-1", "O-2", "V-1", "11-03 02:00"));

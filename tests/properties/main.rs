@@ -14,7 +14,7 @@ use std::sync::Arc;
 use holdback::rules::agreement::Cycle;
 use holdback::rules::decide::Verdict;
 use holdback::rules::entry::Account;
-use holdback::rules::fact::{OrderEvent, OrderFact};
+use holdback::rules::fact::{OrderEvent, OrderFact, RefundReversed};
 use holdback::rules::money::Amount;
 use proptest::prelude::*;
 
@@ -74,7 +74,7 @@ proptest! {
             let mut run = Run::new(&case);
             for step in 0..15 {
                 for (number, it) in moves.iter().enumerate().filter(|(_, it)| place(it) == step) {
-                    run.deposit(number, it.0);
+                    run.move_deposit(number, it.0);
                     run.check();
                 }
                 if let Some(fact) = facts.get(step) {
@@ -102,6 +102,48 @@ proptest! {
         let one = Run::all(&case, &case.facts);
         let other = Run::all(&case, &facts);
         prop_assert_eq!(shape(&one.order), shape(&other.order));
+    }
+
+    /// A refund that did not go through leaves everything as if it had never come, while nothing was
+    /// released and the order is not cancelled.
+    #[test]
+    fn a_reversed_refund_is_as_if_it_had_never_come(
+        (case, facts) in shuffled(25 * DAY),
+        which in any::<prop::sample::Index>(),
+        when in any::<prop::sample::Index>(),
+        deposit in 0..5000_i64,
+    ) {
+        let mut agreement = (*case.agreement).clone();
+        agreement.settlement.cycle = Cycle::Monthly { days_of_month: vec![28] };
+        let case = Case { agreement: Arc::new(agreement), ..case };
+        let stays = |fact: &&OrderFact| !matches!(fact.what, OrderEvent::Cancelled { .. });
+        let facts: Vec<OrderFact> = facts.iter().filter(stays).cloned().collect();
+        let refunds: Vec<&OrderFact> =
+            facts.iter().filter(|fact| matches!(fact.what, OrderEvent::Refunded(_))).collect();
+        prop_assume!(!refunds.is_empty());
+        let gone = refunds[which.index(refunds.len())].clone();
+        let OrderEvent::Refunded(refund) = &gone.what else { unreachable!() };
+        let reversal = RefundReversed { refund: refund.refund.clone(), at: at(26 * DAY) };
+        let without: Vec<OrderFact> = facts.iter().filter(|it| **it != gone).cloned().collect();
+        let mut with = facts.clone();
+        with.insert(when.index(facts.len() + 1), cases::fact(OrderEvent::RefundReversed(reversal)));
+        let play = |facts: &[OrderFact]| {
+            let mut run = Run::new(&case);
+            run.move_deposit(0, deposit + 1);
+            for fact in facts {
+                run.apply(fact);
+                run.check();
+            }
+            run
+        };
+        let (with, without) = (play(&with), play(&without));
+        prop_assert_eq!(with.net(), without.net());
+        let sums = |run: &Run| -> Vec<(i64, i64, i64)> {
+            let holds = run.order.holds.iter();
+            holds.map(|it| (units(it.left), units(it.blocked), units(it.consumed))).collect()
+        };
+        prop_assert_eq!(sums(&with), sums(&without));
+        prop_assert_eq!(with.deposit, without.deposit);
     }
 
     /// Each fact twice is each fact once, at once or later.

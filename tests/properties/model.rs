@@ -27,7 +27,7 @@ pub struct Run {
     pub order: Order,
     pub journal: Vec<Entry>,
     /// The merchant's deposit, which releases and deposits change.
-    deposit: Amount,
+    pub deposit: Amount,
     /// What withdrawals left owing.
     withdrawals: Vec<Receivable>,
     /// What releases paid of the order's own debts.
@@ -80,7 +80,7 @@ impl Run {
     }
 
     /// Money comes into the deposit, or leaves it.
-    pub fn deposit(&mut self, number: usize, units: i64) {
+    pub fn move_deposit(&mut self, number: usize, units: i64) {
         let fact = DepositFact {
             merchant: self.order.merchant.clone(),
             transaction: TransactionId::parse(&format!("T{number}")).unwrap(),

@@ -98,14 +98,29 @@ pub const SITUATIONS: &[Situation] = &[
                 "可行动者：争议系统，以 dispute.closed.v1，针对 D1：现在解除，则 20.00 于 2026-05-10 解冻。",
             ),
             (
-                "Charged 10.00 for refund R1 of 10.00 by refund/0/9: 0.00 out of reversed money, 10.00 out of holds, 0.00 as a receivable.",
-                "退款 R1（10.00）（消息 refund/0/9）：共计 10.00，其中已撤销款 0.00，冻结扣减 10.00，应收 0.00。",
+                "Charged 10.00 for refund R1 of 10.00 by refund/0/9: 0.00 out of reversed money, 10.00 out of holds, 0.00 out of the deposit, 0.00 as a receivable.",
+                "退款 R1（10.00）（消息 refund/0/9）：共计 10.00，其中已撤销款 0.00，冻结扣减 10.00，保证金 0.00，应收 0.00。",
             ),
             (
                 "Waiting: dispute.updated:D2:1.",
                 "等待处理的消息：dispute.updated:D2:1。",
             ),
         ],
+    },
+    Situation {
+        name: "a refund that did not go through",
+        lines: &[
+            SALE,
+            COMPLETED,
+            "05-03 refunded O1 R1 10.00 CNY",
+            "05-04 reversed O1 R1",
+        ],
+        asked: "05-05",
+        fails: Some("release date"),
+        says: &[(
+            "The refund R1 of 10.00 by refund/0/9 did not go through, as was told at 2026-05-04T04:00:00Z: what it had charged went back.",
+            "退款 R1（10.00）（消息 refund/0/9）未成功（2026-05-04T04:00:00Z 告知），已扣款项已退回。",
+        )],
     },
     Situation {
         name: "a chargeback and a legal block at once",

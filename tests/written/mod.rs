@@ -4,9 +4,9 @@ use holdback::rules::entry::{
     AgreementAccepted, CreditOpened, DepositChanged, Direction, Entry, Event, HoldBlocked,
     HoldConsumed, HoldCreated, HoldLimitReached, HoldRescheduled, HoldRestored, HoldReversed,
     HoldUnblocked, OrderAccepted, PayoutSettled, ReceivableOpened, ReceivableRecovered,
-    ReceivableWrittenOff, RefundApplied, ReleaseIssued, ReleaseReason, RescheduleReason,
-    ReviewClosed, ReviewOverdue, ReviewReminded, ReviewRequested, SettlementClosed,
-    SettlementSkipped, Source, SourceKind,
+    ReceivableWrittenOff, RefundApplied, RefundReversed, ReleaseIssued, ReleaseReason,
+    RescheduleReason, ReviewClosed, ReviewOverdue, ReviewReminded, ReviewRequested,
+    SettlementClosed, SettlementSkipped, Source, SourceKind,
 };
 use holdback::rules::ids::{
     AgreementId, CreditId, DisputeId, HoldId, MerchantId, OrderId, ReceivableId, RefundId,
@@ -147,7 +147,8 @@ fn holds() -> Vec<Event> {
         Event::HoldRestored(HoldRestored {
             amount: blocked,
             left,
-            dispute_id: dispute(),
+            refund_id: None,
+            dispute_id: Some(dispute()),
         }),
         Event::HoldReversed(HoldReversed {
             amount: left,
@@ -210,6 +211,25 @@ fn orders() -> Vec<Event> {
                     kind: SourceKind::Receivable,
                     hold_id: None,
                     receivable_id: Some(receivable()),
+                    amount: yuan("9.90"),
+                },
+            ],
+        }),
+        Event::RefundReversed(RefundReversed {
+            refund_id: refund().expect("one"),
+            amount: yuan("59.90"),
+            returned: yuan("59.90"),
+            sources: vec![
+                Source {
+                    kind: SourceKind::Hold,
+                    hold_id: Some(hold()),
+                    receivable_id: None,
+                    amount: yuan("50.00"),
+                },
+                Source {
+                    kind: SourceKind::Credit,
+                    hold_id: None,
+                    receivable_id: None,
                     amount: yuan("9.90"),
                 },
             ],

@@ -26,7 +26,7 @@ impl Message {
             | InputType::OrderConfirmed
             | InputType::OrderDelivered
             | InputType::OrderCancelled => &topics.order_completed,
-            InputType::RefundSucceeded => &topics.refund,
+            InputType::RefundSucceeded | InputType::RefundReversed => &topics.refund,
             InputType::DisputeOpened | InputType::DisputeUpdated | InputType::DisputeClosed => {
                 &topics.dispute
             }

@@ -8,10 +8,10 @@ use super::super::entry::{
     Account, DepositChanged, Direction, Event, HoldConsumed, ReceivableOpened, RefundApplied,
     Source, SourceKind,
 };
-use super::super::fact::{Completed, ContentHash, Refunded};
+use super::super::fact::{Completed, ContentHash, RefundReversed, Refunded};
 use super::super::ids::{DisputeId, ReceivableId, RefundId};
 use super::super::money::{Amount, MoneyError, less};
-use super::super::order::{Order, Receivable, Refund};
+use super::super::order::{Noted, Order, Receivable, Refund};
 use super::super::time::Instant;
 use super::{Refusal, Step, Terms, block, give_back, transfer};
 
@@ -59,8 +59,9 @@ pub(super) fn refund(
         from_holds: zero,
         from_deposit: zero,
         from_receivable: zero,
+        reversed: None,
     });
-    let refunds = step.order.refunds.iter().map(|refund| refund.amount);
+    let refunds = step.order.refunds_in_force().map(|refund| refund.amount);
     if Amount::sum(sale.currency, refunds)? > sale.amount {
         match terms.agreement.refund.excess {
             Excess::Reject => return Err(Refusal::RefundExceedsOrder),
@@ -78,6 +79,42 @@ pub(super) fn refund(
         charged_so_far(step.order, sale)?,
     );
     take(step, terms, more, &claim)?;
+    block::renew(step, terms, &before, by, Some(it.at));
+    Ok(())
+}
+
+/// A refund that did not go through claims nothing any more.
+pub(super) fn reverse_refund(
+    step: &mut Step<'_>,
+    terms: &Terms,
+    it: &RefundReversed,
+    content: ContentHash,
+) -> Result<(), Refusal> {
+    let before = step.before();
+    let found = step
+        .order
+        .refunds
+        .iter_mut()
+        .find(|refund| refund.id == it.refund);
+    let refund = found.expect("a reversal is parked until its refund is applied");
+    refund.reversed = Some(Noted {
+        value: it.at,
+        content,
+    });
+    let (amount, dispute) = (refund.amount, refund.dispute.clone());
+    let sale = &terms.sale;
+    let too_much = less(
+        charged_so_far(step.order, sale)?,
+        charged(step.order, terms)?,
+    );
+    let claim = Claim {
+        refund: Some(&it.refund),
+        dispute: None,
+        amount,
+        at: it.at,
+    };
+    give_back::by_reversal(step, terms, too_much, &claim)?;
+    let by = block::By::named(step.order, dispute.as_ref());
     block::renew(step, terms, &before, by, Some(it.at));
     Ok(())
 }

@@ -298,6 +298,9 @@ impl<'a> Step<'a> {
                 sale::cancel(self, &terms)?;
             }
             OrderEvent::Refunded(it) => charge::refund(self, &terms, it, fact.content)?,
+            OrderEvent::RefundReversed(it) => {
+                charge::reverse_refund(self, &terms, it, fact.content)?;
+            }
             OrderEvent::DisputeOpened(it) => block::open(self, &terms, it, fact.content)?,
             OrderEvent::DisputeUpdated(it) => block::update(self, &terms, it, fact.content)?,
             OrderEvent::DisputeClosed(it) => block::close(self, &terms, it, fact.content)?,

@@ -167,6 +167,8 @@ pub struct Charged {
     pub from_holds: Amount,
     pub from_deposit: Amount,
     pub from_receivable: Amount,
+    /// When it turned out not to have gone through; what it had charged went back.
+    pub reversed_at: Option<Instant>,
 }
 
 /// What charged the merchant.
@@ -303,6 +305,7 @@ fn charges(order: &Order, circumstances: &Circumstances) -> Vec<Charged> {
         from_holds: it.from_holds,
         from_deposit: it.from_deposit,
         from_receivable: it.from_receivable,
+        reversed_at: it.reversed.as_ref().map(|noted| noted.value),
     });
     let disputes = order.disputes.iter().map(|it| Charged {
         cause: Cause::LostChargeback {
@@ -314,6 +317,7 @@ fn charges(order: &Order, circumstances: &Circumstances) -> Vec<Charged> {
         from_holds: it.from_holds,
         from_deposit: it.from_deposit,
         from_receivable: it.from_receivable,
+        reversed_at: None,
     });
     refunds
         .chain(disputes.filter(|it| !it.charged.is_zero()))

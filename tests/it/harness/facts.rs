@@ -120,6 +120,13 @@ pub fn decided(merchant: &str, id: &str, decision: &str, when: &str) -> Fact {
     Fact { type_name, data }
 }
 
+/// The refund did not go through after all.
+pub fn refund_reversed(merchant: &str, id: &str, when: &str) -> Fact {
+    let data = json!({ "merchant_id": merchant, "refund_id": id, "reversed_at": at(when) });
+    let type_name = "refund.reversed.v1";
+    Fact { type_name, data }
+}
+
 /// A payment into a deposit in euros, or out of it.
 pub fn deposit(merchant: &str, withdrawn: bool, id: &str, amount: &str, when: &str) -> Fact {
     let data = json!({ "transaction_id": id, "merchant_id": merchant, "amount": amount,

@@ -318,6 +318,13 @@ impl Lines {
             }
         };
         let by = by(it.message.as_ref(), language);
+        if let Some(at) = it.reversed_at {
+            return self.say(&both!(
+                language,
+                "The {cause}{by} did not go through, as was told at {at}: what it had charged went back.",
+                "{cause}{by}未成功（{at} 告知），已扣款项已退回。"
+            ));
+        }
         let (charged, reversed) = (it.charged, it.from_reversed);
         let (holds, deposit, receivable) = (it.from_holds, it.from_deposit, it.from_receivable);
         self.say(&both!(

@@ -1,40 +1,51 @@
-//! Reviews in a run: answers and decisions find their orders or wait, and the clock meets deadlines.
+//! Facts that name a review or a refund find their orders in a run, or wait; and the clock meets the
+//! deadlines of reviews.
 
 use super::Simulation;
 use super::books::Sink;
 use crate::ingest::fold::OwnId;
-use crate::ingest::reviews::{begins, by_amount, kind_of};
-use crate::message::{Reason, Rejection};
+use crate::ingest::indirect::conflict;
+use crate::ingest::reviews::{begins, by_amount};
 use crate::rules::decide;
-use crate::rules::fact::{FactKind, OrderFact, ReviewFact};
-use crate::rules::ids::{MerchantId, ReviewId};
+use crate::rules::fact::{FactKind, IndirectFact, Named, OrderEvent, OrderFact};
+use crate::rules::ids::{MerchantId, RefundId, ReviewId};
 
 impl<S: Sink> Simulation<S> {
-    /// An answer or a decision meets the order of its review, or waits for the review.
-    pub(super) fn review(&mut self, line: u64, fact: ReviewFact) -> anyhow::Result<()> {
-        let key = own(&fact.merchant, &fact.review);
+    /// A fact meets the order of the review or refund that it names, or waits for that.
+    pub(super) fn indirect(&mut self, line: u64, fact: IndirectFact) -> anyhow::Result<()> {
+        let key = match &fact.names {
+            Named::Review(review) => own(&fact.merchant, review),
+            Named::Refund(refund) => refunded(&fact.merchant, refund),
+        };
         if let Some(order) = self.orders.homes.get(&key) {
             let fact = fact.about(order.clone());
             return self.fold(line, &fact);
         }
-        let kind = kind_of(&fact);
         let waiting = self.strays.entry(key).or_default();
-        let mut known = waiting.iter().filter(|(_, other)| kind_of(other) == kind);
-        let Some((_, first)) = known.next() else {
+        let mut known = waiting.iter();
+        let Some((_, first)) = known.find(|(_, other)| other.kind() == fact.kind()) else {
             waiting.push((line, fact));
             return Ok(());
         };
         if first.content == fact.content {
             return Ok(());
         }
-        let (name, review) = (kind.name(), &fact.review);
-        let rejection = Rejection {
-            reason: Reason::Conflict,
-            detail: format!("conflict: {name}:{review} is known with other content"),
-            moves_money: false,
-            about: None,
+        self.reject(line, &conflict(&fact))
+    }
+
+    /// After a refund: what has waited for it.
+    pub(super) fn take_up_reversals(&mut self, fact: &OrderFact) -> anyhow::Result<()> {
+        let OrderEvent::Refunded(it) = &fact.what else {
+            return Ok(());
         };
-        self.reject(line, &rejection)
+        let key = refunded(&fact.merchant, &it.refund);
+        if self.orders.homes.get(&key) != Some(&fact.order) {
+            return Ok(());
+        }
+        for (line, waited) in self.strays.remove(&key).unwrap_or_default() {
+            self.fold(line, &waited.about(fact.order.clone()))?;
+        }
+        Ok(())
     }
 
     /// Before a fact with which a review begins: lets its order have what has waited for that.
@@ -103,4 +114,10 @@ fn own(merchant: &MerchantId, review: &ReviewId) -> OwnId {
         FactKind::ReviewRequested,
         review.as_str().to_owned(),
     )
+}
+
+/// The key under which a refund has its home.
+fn refunded(merchant: &MerchantId, refund: &RefundId) -> OwnId {
+    let id = refund.as_str().to_owned();
+    (merchant.clone(), FactKind::Refunded, id)
 }
