@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::deposits::{conflict, refused};
+use super::deposits::{conflict, refused, settle};
 use super::work::Work;
 use crate::rules::adjustment::{self, Adjustment};
 use crate::rules::entry::Direction;
@@ -15,7 +15,8 @@ use crate::store::{StoreError, Tx};
 use crate::telemetry::Outcome as Counted;
 
 impl Work<'_> {
-    /// Applies adjustments to purses that are written as they are.
+    /// Applies adjustments, once the deposits have paid what they can and that is written: the debts
+    /// that credits may pay are read from the table.
     pub(super) async fn settle_adjustments(
         &mut self,
         tx: &mut Tx,
@@ -24,6 +25,7 @@ impl Work<'_> {
         if facts.is_empty() {
             return Ok(());
         }
+        settle(tx, &mut self.purses, &mut self.lines).await?;
         let all: Vec<&Adjustment> = facts.iter().map(|(_, fact)| fact).collect();
         let keys = all.iter();
         let keys = keys.map(|fact| (fact.merchant.clone(), fact.currency));
@@ -88,7 +90,6 @@ impl Work<'_> {
             .iter()
             .map(|(merchant, it)| (*merchant, it))
             .collect();
-        tx.open_credits(&credits).await?;
-        tx.save_purses(&mut self.purses).await
+        tx.open_credits(&credits).await
     }
 }

@@ -185,7 +185,6 @@ impl Batch {
         work.fold_orders(tx, catalogue, placed).await?;
         work.settle_payouts(tx, &self.payouts).await?;
         work.settle_deposits(tx, &self.deposits).await?;
-        deposits::settle(tx, &mut work.purses, &mut work.lines).await?;
         work.settle_adjustments(tx, &self.adjustments).await?;
         work.write(tx).await
     }
