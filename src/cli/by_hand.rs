@@ -1,6 +1,6 @@
 //! What people do by hand: each names who does it and why.
 
-use clap::{ArgGroup, Args, ValueEnum};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use jiff::civil::Date;
 
 /// Who does it and why, kept with what they do.
@@ -70,7 +70,7 @@ pub struct UnblockArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("what").required(true).args(["hold", "before_start", "dry_run"]))]
+#[command(group = ArgGroup::new("what").required(true).args(["hold", "credit", "before_start", "dry_run"]))]
 pub struct ReleaseArgs {
     /// The merchant whose hold it is
     #[arg(long, value_name = "ID")]
@@ -78,7 +78,11 @@ pub struct ReleaseArgs {
     /// The hold
     #[arg(long, value_name = "UUID", requires_all = ["merchant", "actor", "reason"])]
     pub hold: Option<uuid::Uuid>,
-    /// Every hold of the merchant that was due before `release.not_before`, one after the other
+    /// Instead of a hold, a credit that waits
+    #[arg(long, value_name = "UUID", requires_all = ["merchant", "actor", "reason"], conflicts_with = "amount")]
+    pub credit: Option<uuid::Uuid>,
+    /// Every hold and credit of the merchant that was due before `release.not_before`, one after the
+    /// other
     #[arg(long, requires_all = ["merchant", "actor", "reason"], conflicts_with = "amount")]
     pub before_start: bool,
     /// Only says what a settlement date would release and what would stay and why, of one merchant or
@@ -96,6 +100,40 @@ pub struct ReleaseArgs {
     pub amount: Option<String>,
     #[command(flatten)]
     pub by: Option<ByArgs>,
+}
+
+/// What merchants owe.
+#[derive(Debug, Subcommand)]
+pub enum ReceivableCommand {
+    /// Lists what is owed, the oldest first; at most 1,000
+    List(OwedArgs),
+    /// Asks for a write-off: the platform bears it once another person approves
+    WriteOff(WriteOffArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct OwedArgs {
+    /// One merchant's only
+    #[arg(long, value_name = "ID")]
+    pub merchant: Option<String>,
+    /// JSON instead of lines
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct WriteOffArgs {
+    /// The merchant who owes
+    #[arg(long, value_name = "ID")]
+    pub merchant: String,
+    /// The receivable, as `list` names it
+    #[arg(long, value_name = "UUID")]
+    pub receivable: uuid::Uuid,
+    /// Only this much; without it all that is left
+    #[arg(long, value_name = "AMOUNT")]
+    pub amount: Option<String>,
+    #[command(flatten)]
+    pub by: ByArgs,
 }
 
 #[derive(Debug, Args)]

@@ -12,7 +12,8 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 pub use by_hand::{
-    ApproveArgs, BlockArgs, BlockBy, ByArgs, ExtendArgs, PauseArgs, ReleaseArgs, UnblockArgs,
+    ApproveArgs, BlockArgs, BlockBy, ByArgs, ExtendArgs, OwedArgs, PauseArgs, ReceivableCommand,
+    ReleaseArgs, UnblockArgs, WriteOffArgs,
 };
 
 pub use dead_letters::{DeadLettersCommand, ReplayArgs, WhichArgs};
@@ -65,10 +66,13 @@ pub enum Command {
     Block(BlockArgs),
     /// Clears a block, also one that a refused message has put there
     Unblock(UnblockArgs),
-    /// Lets a hold's money go now, as far as nothing blocks it
+    /// Lets a hold's or credit's money go now, as far as nothing blocks it
     Release(ReleaseArgs),
     /// Puts a hold's dates off
     Extend(ExtendArgs),
+    /// Shows what merchants owe, and writes it off
+    #[command(subcommand)]
+    Receivable(ReceivableCommand),
     /// Carries out what another person has asked for, where that takes two
     Approve(ApproveArgs),
     /// Lists what waits for a second person

@@ -25,6 +25,9 @@ pub(super) async fn run(config: &Config, args: &ForecastArgs) -> anyhow::Result<
             .unreleased(&args.merchant, after, &mut catalogue)
             .await?;
     }
+    for credit in store.credits(&args.merchant).await? {
+        forecaster.add_credit(&credit)?;
+    }
     let forecast = forecaster.finish();
     if args.json {
         say(&serde_json::to_string_pretty(&forecast)?);
@@ -56,6 +59,7 @@ fn tell(forecast: &Forecast) {
             ("clock not started".to_owned(), it.pending),
             ("calendar unknown".to_owned(), it.undated),
             ("due before going live".to_owned(), it.before_start),
+            ("credits".to_owned(), it.credits),
         ];
         for (name, amount) in rest.iter().filter(|(_, amount)| !amount.is_zero()) {
             say(&format!("  {name:<22} {amount:>24} {currency}"));

@@ -26,7 +26,7 @@ use crate::config::{self, Config, ConfigErrors};
 use crate::demo;
 use crate::import;
 use crate::kafka::{Admin, TopicSpec};
-use crate::operator::commands as operator;
+use crate::operator::{commands as operator, receivables};
 use crate::preflight;
 use crate::rules::shadow::Mode;
 use crate::service::{self, Controls, Service};
@@ -65,6 +65,7 @@ pub async fn execute(cli: Cli) -> anyhow::Result<()> {
             None => operator::release(configured()?, &args).await,
         },
         Command::Extend(args) => operator::extend(configured()?, &args).await,
+        Command::Receivable(command) => receivables::run(configured()?, &command).await,
         Command::Approve(args) => operator::approve(configured()?, &args).await,
         Command::Proposals => operator::proposals(&configured()?).await,
         Command::Review(what) => operator::review(configured()?, &what).await,

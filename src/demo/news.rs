@@ -131,6 +131,7 @@ impl Body {
             }
             E::ReceivableOpened => format!("{order}: now owes {}", self.money("amount")),
             E::ReceivableRecovered => format!("{order}: owes {} less", self.money("amount")),
+            E::ReceivableWrittenOff => format!("{order}: {} written off", self.money("amount")),
             E::DepositChanged => format!("the deposit is now {}", self.money("deposit")),
             E::CreditOpened => format!("{order}: gets {} back", self.money("amount")),
             E::ReleaseIssued | E::ReleaseShadowed => self.released(),

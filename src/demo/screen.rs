@@ -294,7 +294,7 @@ fn color(kind: Kind) -> Color {
             | E::ReviewReminded
             | E::ReviewOverdue => Color::Yellow,
             E::RefundApplied | E::HoldReversed | E::HoldConsumed => Color::Magenta,
-            E::ReceivableOpened | E::ReceivableRecovered => Color::Red,
+            E::ReceivableOpened | E::ReceivableRecovered | E::ReceivableWrittenOff => Color::Red,
             E::OrderAccepted
             | E::HoldCreated
             | E::HoldRescheduled

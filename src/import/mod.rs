@@ -316,26 +316,27 @@ impl Run<'_> {
         }
         tx.save_transactions(&facts).await?;
         deposits::settle(tx, &mut purses, &mut self.lines).await?;
-        let debts: Vec<(MerchantId, Receivable)> = owed.into_iter().map(debt).collect();
-        for (merchant, debt) in &debts {
+        let debts: Vec<(MerchantId, Option<OrderId>, Receivable)> = owed.into_iter().map(debt).collect();
+        for (merchant, _, debt) in &debts {
             self.done.receivables += 1;
             self.count(debt.currency, 2, debt.original);
             self.lines.add(merchant, [opened(debt)], None);
         }
-        tx.open_withdrawals(&debts).await
+        tx.open_receivables(&debts).await
     }
 }
 
-fn debt(it: &Owed) -> (MerchantId, Receivable) {
+fn debt(it: &Owed) -> (MerchantId, Option<OrderId>, Receivable) {
     let debt = Receivable {
         id: ReceivableId::of(&it.merchant, "import", it.id.as_str()),
         currency: it.currency,
         original: it.amount,
         left: it.amount,
+        written_off: Amount::zero(it.currency),
         opened_at: it.opened_at,
         cause: ("import", it.id.to_string()),
     };
-    (it.merchant.clone(), debt)
+    (it.merchant.clone(), None, debt)
 }
 
 fn opened(debt: &Receivable) -> Entry {
@@ -346,6 +347,7 @@ fn opened(debt: &Receivable) -> Entry {
             refund_id: None,
             dispute_id: None,
             transaction_id: TransactionId::parse(&debt.cause.1).ok(),
+            adjustment_id: None,
         }),
         order: None,
         hold: None,

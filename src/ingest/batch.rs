@@ -9,6 +9,7 @@ use super::work::Work;
 use super::{Applied, Rules};
 use crate::message::incoming::{self, Parsed};
 use crate::message::{About, Reason, Record, Rejection};
+use crate::rules::adjustment::Adjustment;
 use crate::rules::agreement::Agreement;
 use crate::rules::calendar::Calendar;
 use crate::rules::deposit::DepositFact;
@@ -27,6 +28,7 @@ pub struct Batch {
     pub(super) agreements: Vec<(usize, Agreement, ContentHash)>,
     pub(super) calendars: Vec<(usize, Calendar, ContentHash)>,
     deposits: Vec<(usize, DepositFact)>,
+    adjustments: Vec<(usize, Adjustment)>,
     payouts: Vec<(usize, PayoutResult)>,
     indirect: Vec<(usize, IndirectFact)>,
     rejected: Vec<(usize, Rejection)>,
@@ -53,6 +55,7 @@ impl Batch {
                             batch.calendars.push((place, *calendar, accepted.content));
                         }
                         Fact::Deposit(fact) => batch.deposits.push((place, fact)),
+                        Fact::Adjustment(fact) => batch.adjustments.push((place, *fact)),
                         Fact::Payout(result) => batch.payouts.push((place, result)),
                         Fact::Indirect(fact) => batch.indirect.push((place, fact)),
                     }
@@ -209,7 +212,8 @@ impl Batch {
             .await?;
         work.fold_orders(tx, catalogue, placed).await?;
         work.settle_payouts(tx, &self.payouts).await?;
-        work.settle_deposits(tx, &self.deposits).await
+        work.settle_deposits(tx, &self.deposits).await?;
+        work.settle_adjustments(tx, &self.adjustments).await
     }
 
     fn merchants(&self) -> Vec<MerchantId> {

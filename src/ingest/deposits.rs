@@ -39,7 +39,7 @@ impl Work<'_> {
                 if *first == fact.content {
                     self.applied.note(fact.kind(), Counted::Duplicate);
                 } else {
-                    self.reject(*place, &conflict());
+                    self.reject(*place, &conflict("transaction"));
                 }
                 continue;
             }
@@ -50,7 +50,7 @@ impl Work<'_> {
                         .add(&fact.merchant, effect.entries, self.source(*place));
                     if let Some(debt) = effect.debt {
                         tracing::warn!(alarm = "withdrawal_exceeds_deposit", merchant = %fact.merchant, transaction = %fact.transaction, "a merchant withdrew more than the deposit, and owes the rest");
-                        debts.push((fact.merchant.clone(), debt));
+                        debts.push((fact.merchant.clone(), None, debt));
                     }
                 }
                 Err(error) => {
@@ -63,7 +63,7 @@ impl Work<'_> {
             fresh.push(fact.clone());
         }
         tx.save_transactions(&fresh).await?;
-        tx.open_withdrawals(&debts).await
+        tx.open_receivables(&debts).await
     }
 }
 
@@ -133,10 +133,10 @@ pub(crate) async fn settle(
     tx.save_purses(purses).await
 }
 
-/// A transaction that is known with other content.
-pub(crate) fn conflict() -> Rejection {
-    let detail = "this transaction is known with other content";
-    rejection(Reason::Conflict, detail.to_owned())
+/// A transaction or an adjustment that is known with other content.
+pub(crate) fn conflict(what: &str) -> Rejection {
+    let detail = format!("this {what} is known with other content");
+    rejection(Reason::Conflict, detail)
 }
 
 /// A sum beyond all range.

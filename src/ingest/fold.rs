@@ -343,9 +343,11 @@ pub(super) fn reparse(record: &Record, order: &OrderId, rules: &Rules) -> Option
             Parsed::Fact(accepted) => match accepted.fact {
                 Fact::Order(fact) => fact,
                 Fact::Indirect(fact) => fact.about(order.clone()),
-                Fact::Agreement(_) | Fact::Calendar(_) | Fact::Deposit(_) | Fact::Payout(_) => {
-                    return None;
-                }
+                Fact::Agreement(_)
+                | Fact::Calendar(_)
+                | Fact::Deposit(_)
+                | Fact::Adjustment(_)
+                | Fact::Payout(_) => return None,
             },
             Parsed::Tombstone => return None,
         };

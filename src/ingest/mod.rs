@@ -6,6 +6,7 @@
 //!
 //! [`Ingest::apply_once`] is the bounded step that the worker and the tests call.
 
+mod adjustments;
 pub(crate) mod answers;
 mod assignment;
 mod batch;

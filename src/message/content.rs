@@ -14,6 +14,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::import::Owed;
+use crate::rules::adjustment::Adjustment;
 use crate::rules::agreement::{Agreement, Cycle, Term};
 use crate::rules::calendar::Calendar;
 use crate::rules::decide::{Imported, ImportedHold};
@@ -255,6 +256,22 @@ pub fn of_owed(it: &Owed) -> ContentHash {
     content.number("amount", it.amount.decimal());
     content.field("currency", it.currency);
     content.field("opened_at", it.opened_at);
+    content.done()
+}
+
+/// The digest of an adjustment.
+#[must_use]
+pub fn of_adjustment(fact: &Adjustment) -> ContentHash {
+    let mut content = Content::of(Adjustment::KIND);
+    content.field("merchant_id", &fact.merchant);
+    content.field("adjustment_id", &fact.adjustment);
+    content.field("currency", fact.currency);
+    content.number("amount", fact.amount.decimal());
+    content.word("direction", fact.direction);
+    content.optional("order_id", fact.order.as_ref());
+    content.field("reason", &fact.reason);
+    content.field("actor", &fact.actor);
+    content.field("at", fact.at);
     content.done()
 }
 

@@ -9,9 +9,10 @@ use super::fields::Fields;
 use super::hints::Hints;
 use super::rejection::{Fault, Reason, Rejection};
 use super::{
-    Record, UNREADABLE_HEADER, agreement, calendar, content, deposit, envelope, order, payout,
-    review,
+    Record, UNREADABLE_HEADER, adjustment, agreement, calendar, content, deposit, envelope, order,
+    payout, review,
 };
+use crate::rules::entry::Direction;
 use crate::rules::fact::{ContentHash, Fact, FactKind, OrderEvent};
 use crate::rules::review::Decision;
 use crate::rules::time::Instant;
@@ -77,6 +78,7 @@ pub enum InputType {
     CalendarPublished,
     DepositCredited,
     DepositWithdrawn,
+    AdjustmentPosted,
     PayoutPaid,
     PayoutFailed,
     ReviewRequested,
@@ -86,7 +88,7 @@ pub enum InputType {
 
 impl InputType {
     /// Every type.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::OrderCompleted,
         Self::OrderConfirmed,
         Self::OrderDelivered,
@@ -100,6 +102,7 @@ impl InputType {
         Self::CalendarPublished,
         Self::DepositCredited,
         Self::DepositWithdrawn,
+        Self::AdjustmentPosted,
         Self::PayoutPaid,
         Self::PayoutFailed,
         Self::ReviewRequested,
@@ -124,6 +127,7 @@ impl InputType {
             Self::CalendarPublished => "calendar.published.v1",
             Self::DepositCredited => "deposit.credited.v1",
             Self::DepositWithdrawn => "deposit.withdrawn.v1",
+            Self::AdjustmentPosted => "adjustment.posted.v1",
             Self::PayoutPaid => "payout.paid.v1",
             Self::PayoutFailed => "payout.failed.v1",
             Self::ReviewRequested => "review.requested.v1",
@@ -183,7 +187,11 @@ fn read(
     match &mut accepted.fact {
         Fact::Order(fact) => fact.recorded_at = record.timestamp,
         Fact::Indirect(fact) => fact.recorded_at = record.timestamp,
-        Fact::Agreement(_) | Fact::Calendar(_) | Fact::Deposit(_) | Fact::Payout(_) => {}
+        Fact::Agreement(_)
+        | Fact::Calendar(_)
+        | Fact::Deposit(_)
+        | Fact::Adjustment(_)
+        | Fact::Payout(_) => {}
     }
     accepted.off_time = check_time(&accepted, record.timestamp, limits)?;
     Ok(accepted)
@@ -233,6 +241,12 @@ fn fact(
             let (content, at) = (fact.content, fact.at);
             return Ok(accepted(Fact::Deposit(fact), content, Some(at)));
         }
+        InputType::AdjustmentPosted => {
+            let fact = adjustment::fact(fields, traceparent)?;
+            let (content, at) = (fact.content, fact.at);
+            let fact = Fact::Adjustment(Box::new(fact));
+            return Ok(accepted(fact, content, Some(at)));
+        }
         InputType::PayoutPaid | InputType::PayoutFailed => {
             let paid = input == InputType::PayoutPaid;
             let result = payout::result(fields, paid, traceparent)?;
@@ -259,6 +273,7 @@ fn frees_money(fact: &Fact) -> bool {
     let what = match fact {
         Fact::Order(fact) => &fact.what,
         Fact::Indirect(fact) => &fact.what,
+        Fact::Adjustment(fact) => return fact.direction == Direction::Credit,
         Fact::Agreement(_) | Fact::Calendar(_) | Fact::Deposit(_) | Fact::Payout(_) => {
             return false;
         }

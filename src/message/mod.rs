@@ -4,6 +4,7 @@
 //! the bytes. [`outgoing::render`] makes the record of a journal line, [`dead_letter::build`] that
 //! of a record that was refused. Nothing here reads a clock, a database or a broker.
 
+mod adjustment;
 mod agreement;
 mod calendar;
 pub mod check;

@@ -100,6 +100,7 @@ event_types! {
     SettlementShadowed = 21 Events "holdback.settlement.shadowed.v1",
     CreditOpened = 30 Events "holdback.credit.opened.v1",
     DepositChanged = 31 Events "holdback.deposit.changed.v1",
+    ReceivableWrittenOff = 32 Events "holdback.receivable.written_off.v1",
     ReviewRequested = 40 Events "holdback.review.requested.v1",
     ReviewReminded = 41 Events "holdback.review.reminded.v1",
     ReviewOverdue = 42 Events "holdback.review.overdue.v1",

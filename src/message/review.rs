@@ -73,7 +73,7 @@ pub(super) fn indirect(
     Ok(fact)
 }
 
-fn required_text(fields: &Fields<'_>, name: &str) -> Result<String, Fault> {
+pub(super) fn required_text(fields: &Fields<'_>, name: &str) -> Result<String, Fault> {
     let text = fields.required(name, fields.text(name)?)?;
     if text.is_empty() {
         return Err(fields.fault(Reason::Schema, name, "must not be empty"));

@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::commands::say;
 use crate::config::Config;
 use crate::preflight;
-use crate::rules::ids::{HoldId, MerchantId, OrderId};
+use crate::rules::ids::{CreditId, HoldId, MerchantId, OrderId};
 use crate::rules::money::Currency;
 use crate::rules::order::BlockKind;
 use crate::rules::pause::Scope;
@@ -23,13 +23,13 @@ use crate::rules::time::Instant;
 use crate::store::Store;
 use crate::store::cases::OrderKey;
 
-async fn open(config: &Config) -> anyhow::Result<Store> {
+pub(super) async fn open(config: &Config) -> anyhow::Result<Store> {
     let store = preflight::connect(config, Clock::Database).await?;
     preflight::check_schema(&store).await?;
     Ok(store)
 }
 
-async fn act(config: Config, request: &Request, by: &ByArgs) -> anyhow::Result<()> {
+pub(super) async fn act(config: Config, request: &Request, by: &ByArgs) -> anyhow::Result<()> {
     let by = By::new(&by.actor, &by.reason)?;
     let operator = Operator::new(open(&config).await?, Arc::new(config));
     told(&operator.submit(request, &by).await?);
@@ -40,7 +40,7 @@ fn told(answer: &Answer) {
     say(&format!("{} (operation {})", answer.says, answer.operation));
 }
 
-fn merchant(text: &str) -> anyhow::Result<MerchantId> {
+pub(super) fn merchant(text: &str) -> anyhow::Result<MerchantId> {
     MerchantId::parse(text).context("--merchant")
 }
 
@@ -124,7 +124,7 @@ pub async fn unblock(config: Config, args: &UnblockArgs) -> anyhow::Result<()> {
     act(config, &request, &args.by).await
 }
 
-/// Lets a hold's money go now, or that of every hold that was due before going live. Of several, one
+/// Lets a hold's or credit's money go now, or all of it that was due before going live. Of several, one
 /// that can't go keeps none of the others.
 ///
 /// # Errors
@@ -133,13 +133,17 @@ pub async fn release(config: Config, args: &ReleaseArgs) -> anyhow::Result<()> {
     let named = args.merchant.as_deref().zip(args.by.as_ref());
     let (named, by) = named.context("--merchant, --actor and --reason are missing")?;
     let merchant = merchant(named)?;
-    let Some(hold) = args.hold else {
-        return before_start(config, &merchant, by).await;
-    };
-    let request = Request::Release {
-        merchant,
-        hold: HoldId(hold),
-        amount: args.amount.clone(),
+    let request = match (args.hold, args.credit) {
+        (Some(hold), _) => Request::Release {
+            merchant,
+            hold: HoldId(hold),
+            amount: args.amount.clone(),
+        },
+        (None, Some(credit)) => Request::ReleaseCredit {
+            merchant,
+            credit: CreditId(credit),
+        },
+        (None, None) => return before_start(config, &merchant, by).await,
     };
     act(config, &request, by).await
 }
@@ -160,7 +164,7 @@ async fn before_start(config: Config, merchant: &MerchantId, by: &ByArgs) -> any
         }
     }
     say(&format!(
-        "{} holds were due before the start, {stay} of them stay",
+        "{} holds and credits were due before the start, {stay} of them stay",
         requests.len()
     ));
     if stay > 0 {

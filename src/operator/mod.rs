@@ -1,5 +1,5 @@
-//! What people do: pauses, blocks, decisions of reviews, early releases, later dates; the larger of
-//! these by two persons.
+//! What people do: pauses, blocks, decisions of reviews, early releases, later dates, write-offs; the
+//! larger of these, and every write-off, by two persons.
 //!
 //! Guarantees that each act is one transaction, that it is kept with its actor and reason in a table
 //! that is only appended to, and that it races with nothing: rows and the pauses' table are locked as
@@ -9,14 +9,15 @@
 mod approval;
 pub mod commands;
 mod orders;
+mod purses;
 pub mod reapply;
+pub mod receivables;
 mod replay;
 mod request;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant as Moment};
 
-use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use crate::config::Config;
@@ -35,6 +36,8 @@ pub use request::{By, Request};
 
 /// How often the gate is looked at again while an early release waits for it.
 const PAUSE: Duration = Duration::from_millis(100);
+/// What is said of a request that one person alone may not carry out.
+const TWO_PERSONS: &str = "this needs a second person, within 7 days";
 
 /// Carries out what people ask for.
 #[derive(Debug, Clone)]
@@ -141,8 +144,8 @@ impl Operator {
         }
     }
 
-    /// What a merchant's holds ask for that were due before `release.not_before`: a release each, of
-    /// what is free now. Nothing before the first start.
+    /// What a merchant's holds and credits ask for that were due before `release.not_before`: a release
+    /// each, of what is free now. Nothing before the first start.
     ///
     /// # Errors
     /// When the database fails.
@@ -157,7 +160,13 @@ impl Operator {
             hold,
             amount: Some(free.to_string()),
         });
-        Ok(requests.collect())
+        let credits = self.store.credits(merchant).await?.into_iter();
+        let credits = credits.filter(|credit| credit.opened_at < start);
+        let credits = credits.map(|credit| Request::ReleaseCredit {
+            merchant: merchant.clone(),
+            credit: credit.id,
+        });
+        Ok(requests.chain(credits).collect())
     }
 
     /// From now on.
@@ -251,6 +260,18 @@ impl Operator {
                 let key = (merchant.clone(), home(tx, merchant, *hold).await?);
                 self.on_order(tx, request, act, key, Some(&pauses)).await?
             }
+            Request::ReleaseCredit { merchant, credit } => {
+                let credit = (merchant, *credit);
+                self.release_credit(tx, request, act, credit).await?
+            }
+            Request::WriteOff {
+                merchant,
+                receivable,
+                amount,
+            } => {
+                let receivable = (merchant, *receivable, amount.as_str());
+                self.write_off(tx, request, act, receivable).await?
+            }
         };
         if !act.approved {
             let operation = operation(request, act, &outcome)?;
@@ -304,7 +325,7 @@ impl Operator {
         outcome.about.amount = decided.lets_go;
         if !act.approved && self.needs_approval(tx, request, &outcome.about).await? {
             outcome.proposed = true;
-            "this needs a second person, within 7 days".clone_into(&mut outcome.says);
+            TWO_PERSONS.clone_into(&mut outcome.says);
             return Ok(outcome);
         }
         for alarm in decided.alarms {
@@ -313,43 +334,12 @@ impl Operator {
         let mut lines = Lines::default();
         lines.add_by(&key.0, decided.entries, act.id);
         tx.save_orders(&cases, &catalogue).await?;
-        tx.save_purses(&purses).await?;
+        tx.save_purses(&mut purses).await?;
         if !lines.is_empty() {
             let numbers = tx.number_lines(&lines).await?;
             tx.append(&lines, &numbers).await?;
         }
         Ok(outcome)
-    }
-
-    /// Whether this lets go of more than one person may, parts of one order within a week taken
-    /// together. What can't be told yet may be more. A review's decision counts as its whole order,
-    /// by itself.
-    async fn needs_approval(
-        &self,
-        tx: &mut Tx,
-        request: &Request,
-        about: &About,
-    ) -> Result<bool, StoreError> {
-        let above = &self.config.approval.above;
-        let lets_go = matches!(
-            request,
-            Request::Unblock { .. } | Request::Release { .. } | Request::Decide { .. }
-        );
-        if !lets_go || above.is_empty() {
-            return Ok(false);
-        }
-        let Some((amount, currency)) = about.amount.zip(about.currency) else {
-            return Ok(true);
-        };
-        let Some(limit) = above.get(&currency) else {
-            return Ok(false);
-        };
-        let before = match request {
-            Request::Decide { .. } => Decimal::ZERO,
-            _ => tx.let_go_alone(request.kind(), about).await?,
-        };
-        let together = before.checked_add(amount.decimal());
-        Ok(!amount.is_zero() && together.is_none_or(|sum| sum > limit.decimal()))
     }
 
     /// The gate, for money that goes by hand: everything that lay in the input when it was asked for

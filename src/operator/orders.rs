@@ -71,7 +71,10 @@ pub(super) fn decide(
                 ..changed(order, &claim, vec![entry])
             }
         }
-        Request::Pause { .. } | Request::Resume { .. } => {
+        Request::Pause { .. }
+        | Request::Resume { .. }
+        | Request::ReleaseCredit { .. }
+        | Request::WriteOff { .. } => {
             return refuse("this is about no order".to_owned());
         }
     };

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::OperatorError;
-use crate::rules::ids::{HoldId, MerchantId, OrderId, ReviewId};
+use crate::rules::ids::{CreditId, HoldId, MerchantId, OrderId, ReceivableId, ReviewId};
 use crate::rules::order::BlockKind;
 use crate::rules::pause::Scope;
 use crate::rules::review::Decision;
@@ -47,6 +47,18 @@ pub enum Request {
         review: ReviewId,
         decision: Decision,
     },
+    /// Lets a credit go at once.
+    ReleaseCredit {
+        merchant: MerchantId,
+        credit: CreditId,
+    },
+    /// The platform bears what a merchant will not pay. Always by two persons.
+    WriteOff {
+        merchant: MerchantId,
+        receivable: ReceivableId,
+        /// At most this much, in the receivable's currency.
+        amount: String,
+    },
     /// Keeps a hold's money at least until then.
     Extend {
         merchant: MerchantId,
@@ -66,6 +78,8 @@ impl Request {
             Self::Unblock { .. } => "unblock",
             Self::Release { .. } => "release",
             Self::Decide { .. } => "decide",
+            Self::ReleaseCredit { .. } => "release_credit",
+            Self::WriteOff { .. } => "write_off",
             Self::Extend { .. } => "extend",
         }
     }
@@ -95,7 +109,11 @@ impl Request {
                 about.merchant = Some(merchant.clone());
                 about.order = Some(order.clone());
             }
-            Self::Decide { merchant, .. } => about.merchant = Some(merchant.clone()),
+            Self::Decide { merchant, .. }
+            | Self::ReleaseCredit { merchant, .. }
+            | Self::WriteOff { merchant, .. } => {
+                about.merchant = Some(merchant.clone());
+            }
             Self::Release { merchant, hold, .. } | Self::Extend { merchant, hold, .. } => {
                 about.merchant = Some(merchant.clone());
                 about.hold = Some(*hold);

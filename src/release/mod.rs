@@ -252,7 +252,7 @@ impl Release {
             }
         }
         tx.save_due(&holds).await?;
-        tx.save_purses(&purses).await?;
+        tx.save_purses(&mut purses).await?;
         tx.hint(&hints).await?;
         let before = holds.iter().map(|due| (&due.claim, &due.before));
         book(tx, &mut lines, &settled_at(before)).await?;

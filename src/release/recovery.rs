@@ -38,7 +38,7 @@ impl Release {
         horizon: Instant,
         limit: i64,
     ) -> Result<usize, StoreError> {
-        let credits = tx.claim_credits(horizon, limit).await?;
+        let credits = tx.claim_credits(horizon, self.not_before, limit).await?;
         if credits.is_empty() {
             return Ok(0);
         }
@@ -55,7 +55,7 @@ impl Release {
             self.mode.cast_credit(&mut entries, tx.now);
             lines.add(merchant, entries, None);
         }
-        tx.save_purses(&purses).await?;
+        tx.save_purses(&mut purses).await?;
         book(tx, &mut lines, &HashMap::new()).await?;
         Ok(credits.len())
     }

@@ -181,6 +181,20 @@ impl Balances {
         parts.into_iter().try_fold(self.held, Balance::plus)
     }
 
+    /// What of the deposit the merchant may have back: what is above `required` and above what they
+    /// owe, at least nothing.
+    ///
+    /// # Errors
+    /// [`MoneyError`] beyond all range.
+    pub fn withdrawable(&self, required: Balance) -> Result<Balance, MoneyError> {
+        let free = self.deposit.plus(required.negated()?)?;
+        let free = free.plus(self.receivable.negated()?)?;
+        Ok(Balance {
+            units: free.units.max(0),
+            ..free
+        })
+    }
+
     /// The accounts by their names, in the order of the fields.
     #[must_use]
     pub fn columns(&self) -> [(&'static str, Balance); 5] {

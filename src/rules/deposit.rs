@@ -9,7 +9,7 @@ use super::fact::ContentHash;
 use super::ids::{MerchantId, ReceivableId, TransactionId};
 use super::money::{Amount, Currency, MoneyError, less};
 use super::order::Receivable;
-use super::recovery::{Purse, of_purse};
+use super::recovery::{Payer, Purse, of_purse};
 use super::time::Instant;
 
 /// `deposit.credited` or `deposit.withdrawn`.
@@ -87,6 +87,7 @@ fn withdraw(purse: &mut Purse, fact: &DepositFact, cause: &str) -> Effect {
             refund_id: None,
             dispute_id: None,
             transaction_id: Some(fact.transaction.clone()),
+            adjustment_id: None,
         });
         let moved = Transfer {
             debit: Account::Receivable,
@@ -100,6 +101,7 @@ fn withdraw(purse: &mut Purse, fact: &DepositFact, cause: &str) -> Effect {
             currency: purse.currency,
             original: missing,
             left: missing,
+            written_off: Amount::zero(purse.currency),
             opened_at: fact.at,
             cause: ("withdrawal", fact.transaction.to_string()),
         });
@@ -144,7 +146,7 @@ pub fn pay_debts(purse: &mut Purse) -> Vec<Entry> {
     let currency = purse.currency;
     let mut entries: Vec<Entry> = recoveries
         .into_iter()
-        .map(|it| it.entry("deposit", None, Account::Deposit, currency, &cause))
+        .map(|it| it.entry(Payer::Deposit, Account::Deposit, currency, &cause))
         .collect();
     if !entries.is_empty() {
         let paid = less(before, after);

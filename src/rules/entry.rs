@@ -25,7 +25,8 @@ use super::money::{Amount, Currency};
 use super::time::Instant;
 
 pub use super::debt_events::{
-    CreditOpened, DepositChanged, Direction, ReceivableOpened, ReceivableRecovered, RefundReversed,
+    CreditOpened, DepositChanged, Direction, ReceivableOpened, ReceivableRecovered,
+    ReceivableWrittenOff, RefundReversed,
 };
 pub use super::entry_review::{ReviewClosed, ReviewOverdue, ReviewReminded, ReviewRequested};
 pub use super::entry_settlement::{PayoutSettled, SettlementClosed, SettlementSkipped};
@@ -67,6 +68,7 @@ impl Entry {
             Event::RefundReversed(it) => it.refund_id.to_string(),
             Event::ReceivableOpened(it) => it.receivable_id.to_string(),
             Event::ReceivableRecovered(it) => it.receivable_id.to_string(),
+            Event::ReceivableWrittenOff(it) => it.receivable_id.to_string(),
             Event::CreditOpened(it) => it.credit_id.to_string(),
             Event::DepositChanged(_) => {
                 let code = self.currency.map(|currency| currency.code().to_owned());
@@ -167,6 +169,7 @@ pub enum Event {
     RefundReversed(RefundReversed),
     ReceivableOpened(ReceivableOpened),
     ReceivableRecovered(ReceivableRecovered),
+    ReceivableWrittenOff(ReceivableWrittenOff),
     CreditOpened(CreditOpened),
     DepositChanged(DepositChanged),
     ReleaseIssued(ReleaseIssued),
@@ -202,6 +205,7 @@ impl Event {
             Self::RefundReversed(_) => "holdback.refund.reversed.v1",
             Self::ReceivableOpened(_) => "holdback.receivable.opened.v1",
             Self::ReceivableRecovered(_) => "holdback.receivable.recovered.v1",
+            Self::ReceivableWrittenOff(_) => "holdback.receivable.written_off.v1",
             Self::CreditOpened(_) => "holdback.credit.opened.v1",
             Self::DepositChanged(_) => "holdback.deposit.changed.v1",
             Self::ReleaseIssued(_) => "holdback.release.issued.v1",
@@ -362,6 +366,8 @@ pub enum SourceKind {
     Hold,
     Deposit,
     Receivable,
+    /// The platform had written the debt off and gets its loss back.
+    WrittenOff,
     /// Owed to the merchant apart from holds, where the money can't go back to its hold or debt.
     Credit,
 }

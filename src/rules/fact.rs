@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::adjustment::Adjustment;
 use super::agreement::Agreement;
 use super::calendar::Calendar;
 use super::deposit::DepositFact;
@@ -25,6 +26,7 @@ pub enum Fact {
     Agreement(Box<Agreement>),
     Calendar(Box<Calendar>),
     Deposit(DepositFact),
+    Adjustment(Box<Adjustment>),
     Payout(PayoutResult),
     Indirect(IndirectFact),
 }

@@ -101,6 +101,8 @@ text_ids! {
     TermName,
     /// A payment into a deposit, or out of it.
     TransactionId,
+    /// A correction of what a merchant has, posted by the platform's staff.
+    AdjustmentId,
 }
 
 macro_rules! uuid_ids {

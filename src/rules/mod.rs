@@ -5,6 +5,7 @@
 //! [`entry::Entry`]s: the events that the outside sees and the transfers that they stand for.
 //! Time is an argument, the same arguments give the same answer.
 
+pub mod adjustment;
 pub mod agreement;
 pub mod balance;
 pub mod by_hand;
@@ -34,3 +35,4 @@ pub mod shadow;
 pub mod statement;
 pub mod term;
 pub mod time;
+pub mod write_off;

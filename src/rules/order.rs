@@ -151,6 +151,8 @@ pub struct Receivable {
     pub currency: Currency,
     pub original: Amount,
     pub left: Amount,
+    /// What persons have written off of it: neither owed any more nor recovered.
+    pub written_off: Amount,
     pub opened_at: Instant,
     /// Kind of the cause and its id, for instance (`refund`, `R-1`).
     pub cause: (&'static str, String),

@@ -8,7 +8,7 @@ use super::entry::{
     Account, DepositChanged, Direction, Entry, Event, ReceivableRecovered, ReleaseIssued,
     ReleaseReason, Transfer,
 };
-use super::ids::{CreditId, OrderId, ReceivableId, ReleaseId};
+use super::ids::{AdjustmentId, CreditId, OrderId, ReceivableId, ReleaseId};
 use super::money::{Amount, Currency, less};
 use super::time::Instant;
 
@@ -16,7 +16,9 @@ use super::time::Instant;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Debt {
     pub id: ReceivableId,
+    /// The order whose refund or dispute opened it, or that its adjustment names.
     pub order: Option<OrderId>,
+    pub opened_at: Instant,
     pub left: Amount,
 }
 
@@ -28,6 +30,8 @@ pub struct Credit {
     pub order: Option<OrderId>,
     pub currency: Currency,
     pub amount: Amount,
+    /// When it became the merchant's, by the fact; never released before.
+    pub opened_at: Instant,
     pub traceparent: Option<String>,
 }
 
@@ -38,6 +42,14 @@ pub(super) struct Recovery {
     order: Option<OrderId>,
     pub(super) amount: Amount,
     left: Amount,
+}
+
+/// What pays debts, and out of which it is said.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Payer<'a> {
+    Release(ReleaseId),
+    Deposit,
+    Adjustment(&'a AdjustmentId),
 }
 
 /// A merchant's money in one currency, as far as it lies in no hold.
@@ -61,6 +73,13 @@ impl Purse {
             debts: Vec::new(),
             grown_by: None,
         }
+    }
+
+    /// Adds an open receivable to the debts, at its place by age.
+    pub fn owe(&mut self, debt: Debt) {
+        let age = |debt: &Debt| (debt.opened_at, debt.id);
+        let place = self.debts.partition_point(|it| age(it) < age(&debt));
+        self.debts.insert(place, debt);
     }
 
     /// Pays the debts out of at most `amount`; answers what was paid, oldest first.
@@ -138,7 +157,7 @@ impl Cuts {
         let mut entries: Vec<Entry> = self
             .recoveries
             .into_iter()
-            .map(|it| it.entry("release", Some(release), Account::Payable, currency, &cause))
+            .map(|it| it.entry(Payer::Release(release), Account::Payable, currency, &cause))
             .collect();
         if !to_deposit.is_zero() {
             let event = Event::DepositChanged(DepositChanged {
@@ -163,18 +182,23 @@ impl Recovery {
     /// `receivable.recovered`, out of that account.
     pub(super) fn entry(
         self,
-        by: &'static str,
-        release_id: Option<ReleaseId>,
+        payer: Payer<'_>,
         debit: Account,
         currency: Currency,
         cause: &str,
     ) -> Entry {
+        let (by, release_id, adjustment_id) = match payer {
+            Payer::Release(id) => ("release", Some(id), None),
+            Payer::Deposit => ("deposit", None, None),
+            Payer::Adjustment(id) => ("adjustment", None, Some(id.clone())),
+        };
         let event = Event::ReceivableRecovered(ReceivableRecovered {
             receivable_id: self.receivable,
             amount: self.amount,
             left: self.left,
             by,
             release_id,
+            adjustment_id,
         });
         let moved = Transfer {
             debit,

@@ -83,6 +83,11 @@ impl Agenda {
         passed(&mut self.credits, now)
     }
 
+    /// Credits of no order may go.
+    pub(super) fn pay_others(&mut self, at: Instant) {
+        self.credits.entry(at).or_default();
+    }
+
     /// The order's credits may go.
     pub(super) fn pay(&mut self, at: Instant, place: usize) {
         self.credits.entry(at).or_default().insert(place);

@@ -222,6 +222,7 @@ impl<S: Sink> Simulation<S> {
                     }
                 }
                 Fact::Deposit(fact) => self.deposit(line, &fact)?,
+                Fact::Adjustment(fact) => self.adjust(line, &fact)?,
                 Fact::Payout(result) => match self.payouts.answer(&result) {
                     Ok(entries) => self.say_all(&result.merchant, &entries)?,
                     Err(rejection) => self.reject(line, &rejection)?,

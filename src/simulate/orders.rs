@@ -51,9 +51,11 @@ impl Case {
             sale,
             parked,
             blocks,
+            credits,
             ..
         } = &self.order;
-        sale.is_some() || !parked.is_empty() || !blocks.is_empty()
+        let waits = !parked.is_empty() || !credits.is_empty();
+        sale.is_some() || waits || !blocks.is_empty()
     }
 
     /// Whether nothing of it can change by itself.

@@ -7,15 +7,17 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::Simulation;
 use super::books::Sink;
-use super::orders::Orders;
+use super::orders::{Case, Orders};
 use crate::ingest::deposits;
+use crate::rules::adjustment::{self, Adjustment};
 use crate::rules::deposit::{self, DepositFact};
 use crate::rules::fact::ContentHash;
-use crate::rules::ids::{MerchantId, ReceivableId};
+use crate::rules::ids::{MerchantId, OrderId, ReceivableId};
 use crate::rules::money::{Amount, Currency};
 use crate::rules::order::{Order, Receivable};
 use crate::rules::recovery::{self, Credit, Debt, Purse};
 use crate::rules::time::Instant;
+use crate::store::adjustments::{AdjustmentKey, adjustment_key};
 use crate::store::deposits::{TransactionKey, transaction_key};
 use crate::store::recovery::PurseKey;
 
@@ -24,6 +26,9 @@ use crate::store::recovery::PurseKey;
 pub(super) struct Purses {
     rows: HashMap<PurseKey, Row>,
     known: HashMap<TransactionKey, ContentHash>,
+    adjusted: HashMap<AdjustmentKey, ContentHash>,
+    /// Credits of no order, which the clock releases.
+    credits: Vec<(MerchantId, Credit)>,
     /// Purses that may pay debts once the message is applied.
     grown: BTreeSet<PurseKey>,
 }
@@ -39,8 +44,8 @@ struct Row {
 enum Owed {
     /// With the order at this place.
     Order(usize),
-    /// With no order.
-    Alone(Amount),
+    /// By itself, with the order that an adjustment names.
+    Alone(Amount, Option<OrderId>),
 }
 
 impl Row {
@@ -113,10 +118,11 @@ impl Purses {
         let Some(row) = self.rows.get(key) else {
             return Purse::empty(key.1);
         };
-        let debts = row.debts.iter().filter_map(|((_, id), owed)| match owed {
-            Owed::Alone(left) => Some(Debt {
+        let debts = row.debts.iter().filter_map(|((at, id), owed)| match owed {
+            Owed::Alone(left, order) => Some(Debt {
                 id: *id,
-                order: None,
+                order: order.clone(),
+                opened_at: *at,
                 left: *left,
             }),
             Owed::Order(place) => {
@@ -125,6 +131,7 @@ impl Purses {
                 Some(Debt {
                     id: *id,
                     order: Some(order.id.clone()),
+                    opened_at: *at,
                     left: owed.left,
                 })
             }
@@ -151,7 +158,7 @@ impl Purses {
                     return true;
                 };
                 match owed {
-                    Owed::Alone(amount) => *amount = left,
+                    Owed::Alone(amount, _) => *amount = left,
                     Owed::Order(place) => {
                         let order = &mut orders.at_mut(*place).order;
                         let receivables = &mut order.receivables;
@@ -166,10 +173,10 @@ impl Purses {
         self.keep(merchant, purse);
     }
 
-    fn owe(&mut self, merchant: &MerchantId, debt: &Receivable) {
+    fn owe(&mut self, merchant: &MerchantId, order: Option<OrderId>, debt: &Receivable) {
         let row = self.row(&(merchant.clone(), debt.currency));
-        row.debts
-            .insert((debt.opened_at, debt.id), Owed::Alone(debt.left));
+        let age = (debt.opened_at, debt.id);
+        row.debts.insert(age, Owed::Alone(debt.left, order));
     }
 }
 
@@ -179,7 +186,7 @@ impl<S: Sink> Simulation<S> {
         let transaction = transaction_key(fact);
         if let Some(first) = self.purses.known.get(&transaction) {
             if *first != fact.content {
-                let rejection = deposits::conflict();
+                let rejection = deposits::conflict("transaction");
                 self.reject(line, &rejection)?;
             }
             return Ok(());
@@ -195,9 +202,42 @@ impl<S: Sink> Simulation<S> {
         self.purses.known.insert(transaction, fact.content);
         self.purses.settle(&key.0, purse, &mut self.orders);
         if let Some(debt) = &effect.debt {
-            self.purses.owe(&key.0, debt);
+            self.purses.owe(&key.0, None, debt);
         }
         self.say_all(&key.0, &effect.entries)
+    }
+
+    /// The platform's staff correct what a merchant has.
+    pub(super) fn adjust(&mut self, line: u64, fact: &Adjustment) -> anyhow::Result<()> {
+        let adjustment = adjustment_key(fact);
+        if let Some(first) = self.purses.adjusted.get(&adjustment) {
+            if *first != fact.content {
+                self.reject(line, &deposits::conflict("adjustment"))?;
+            }
+            return Ok(());
+        }
+        self.purses.adjusted.insert(adjustment, fact.content);
+        let key = (fact.merchant.clone(), fact.currency);
+        let mut purse = self.purses.whole(&key, &self.orders);
+        let effect = adjustment::apply(&mut purse, fact);
+        if let Some(debt) = &effect.debt {
+            self.purses.owe(&key.0, fact.order.clone(), debt);
+        }
+        self.purses.settle(&key.0, purse, &mut self.orders);
+        self.say_all(&key.0, &effect.entries)?;
+        let Some(credit) = effect.credit else {
+            return Ok(());
+        };
+        let Some(order) = &fact.order else {
+            self.agenda.pay_others(self.now());
+            self.purses.credits.push((key.0, credit));
+            return Ok(());
+        };
+        let place = self.orders.find_or_make(&(key.0, order.clone()));
+        let looks = self.orders.at(place).map(Case::looks);
+        self.orders.at_mut(place).order.credits.push(credit);
+        self.changed(place, &looks.unwrap_or_default());
+        Ok(())
     }
 
     /// What has grown pays what is open.
@@ -211,9 +251,12 @@ impl<S: Sink> Simulation<S> {
         Ok(())
     }
 
-    /// Releases the credits of these orders that nothing keeps back.
+    /// Releases the credits of no order, and those of these orders that nothing keeps back.
     pub(super) fn release_credits(&mut self, places: &BTreeSet<usize>) -> anyhow::Result<()> {
         let now = self.now();
+        for (merchant, credit) in std::mem::take(&mut self.purses.credits) {
+            self.release_credit(&merchant, &credit, now)?;
+        }
         for place in places {
             let Some(order) = self.orders.at(*place).map(|case| &case.order) else {
                 continue;

@@ -1,7 +1,7 @@
 -- The journal's sums against the rows that they stand for; a row per difference.
 -- Accounts by number: 1 proceeds, 2 held, 3 payable, 5 deposit, 6 receivable, 7 paid. An account's balance is
 -- what it was credited less what it was debited; a debt stands on the debit side. Events 12 and 13
--- (release.issued, settlement.closed) are the ones of the releases' topic. Only event 15 (payout.settled)
+-- (release.issued, settlement.closed) are the ones of the releases' topic; 32 is receivable.written_off. Only event 15 (payout.settled)
 -- pays what the table payouts knows: a shadow's releases are paid by another system. Of the days that
 -- are summed up the last one is compared, which the others lead to.
 WITH moves AS (
@@ -31,6 +31,14 @@ accounts AS (
            coalesce(t.balance, 0) AS tables
     FROM (SELECT * FROM balances WHERE account IN (2, 5, 6, 7)) b
     FULL JOIN tables t USING (merchant_id, currency, account)),
+written_off AS (
+    SELECT merchant_id, currency, coalesce(j.balance, 0) AS journal,
+           coalesce(t.balance, 0) AS tables
+    FROM (SELECT merchant_id, currency,
+                 sum(CASE WHEN credit = 6 THEN amount ELSE -amount END) AS balance
+          FROM journal WHERE event = 32 GROUP BY merchant_id, currency) j
+    FULL JOIN (SELECT merchant_id, currency, sum(written_off) AS balance
+               FROM receivables GROUP BY merchant_id, currency) t USING (merchant_id, currency)),
 per_hold AS (
     SELECT h.merchant_id, h.currency, h.hold_id,
            coalesce(j.held, 0) AS journal, h.left_now AS tables
@@ -73,6 +81,9 @@ FROM (
     SELECT CASE account WHEN 2 THEN 'held' WHEN 5 THEN 'deposit' WHEN 6 THEN 'receivable' ELSE 'paid' END
                AS check_name, merchant_id, currency, journal::text, tables::text
     FROM accounts WHERE journal <> tables
+    UNION ALL
+    SELECT 'written off', merchant_id, currency, journal::text, tables::text
+    FROM written_off WHERE journal <> tables
     UNION ALL
     SELECT 'hold ' || hold_id::text, merchant_id, currency, journal::text,
            tables::text

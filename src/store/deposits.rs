@@ -6,7 +6,7 @@ use super::types::{column, content, merchant_id};
 use super::{StoreError, Tx, failed};
 use crate::rules::deposit::DepositFact;
 use crate::rules::fact::ContentHash;
-use crate::rules::ids::MerchantId;
+use crate::rules::ids::{MerchantId, OrderId};
 use crate::rules::order::Receivable;
 
 /// A payment's key: merchant, whether it was a withdrawal, transaction.
@@ -78,34 +78,38 @@ impl Tx {
         Ok(())
     }
 
-    /// Opens the receivables of withdrawals that took more than there was.
+    /// Opens the receivables of withdrawals and adjustments that took more than there was, with the
+    /// order that an adjustment names.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn open_withdrawals(
+    pub async fn open_receivables(
         &mut self,
-        debts: &[(MerchantId, Receivable)],
+        debts: &[(MerchantId, Option<OrderId>, Receivable)],
     ) -> Result<(), StoreError> {
         if debts.is_empty() {
             return Ok(());
         }
         sqlx::query!(
             "INSERT INTO receivables (merchant_id, receivable_id, currency, original, left_now,
-                 opened_at, cause_kind, cause_id)
+                 opened_at, cause_kind, cause_id, names_order)
              SELECT * FROM unnest($1::text[], $2::uuid[], $3::text[], $4::numeric[],
-                 $5::numeric[], $6::timestamptz[], $7::text[], $8::text[])",
-            column(debts, |(merchant, _)| merchant.as_str().to_owned()) as _,
-            column(debts, |(_, it)| it.id.0) as _,
-            column(debts, |(_, it)| it.currency.code().to_owned()) as _,
-            column(debts, |(_, it)| it.original.decimal()) as _,
-            column(debts, |(_, it)| it.left.decimal()) as _,
-            column(debts, |(_, it)| it.opened_at) as _,
-            column(debts, |(_, it)| it.cause.0.to_owned()) as _,
-            column(debts, |(_, it)| it.cause.1.clone()) as _,
+                 $5::numeric[], $6::timestamptz[], $7::text[], $8::text[], $9::text[])",
+            column(debts, |(merchant, ..)| merchant.as_str().to_owned()) as _,
+            column(debts, |(.., it)| it.id.0) as _,
+            column(debts, |(.., it)| it.currency.code().to_owned()) as _,
+            column(debts, |(.., it)| it.original.decimal()) as _,
+            column(debts, |(.., it)| it.left.decimal()) as _,
+            column(debts, |(.., it)| it.opened_at) as _,
+            column(debts, |(.., it)| it.cause.0.to_owned()) as _,
+            column(debts, |(.., it)| it.cause.1.clone()) as _,
+            column(debts, |(_, order, _)| order
+                .as_ref()
+                .map(|id| id.as_str().to_owned())) as _,
         )
         .execute(&mut *self.inner)
         .await
-        .map_err(failed("write receivables of withdrawals"))?;
+        .map_err(failed("open receivables"))?;
         Ok(())
     }
 }

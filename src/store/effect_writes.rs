@@ -202,11 +202,12 @@ impl Tx {
         }
         sqlx::query!(
             "INSERT INTO receivables (merchant_id, order_id, receivable_id, currency, original,
-                 left_now, opened_at, cause_kind, cause_id)
+                 left_now, opened_at, cause_kind, cause_id, written_off)
              SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::numeric[],
-                 $6::numeric[], $7::timestamptz[], $8::text[], $9::text[])
+                 $6::numeric[], $7::timestamptz[], $8::text[], $9::text[], $10::numeric[])
              ON CONFLICT (merchant_id, receivable_id) DO UPDATE SET
-                 original = excluded.original, left_now = excluded.left_now",
+                 original = excluded.original, left_now = excluded.left_now,
+                 written_off = excluded.written_off",
             column(rows, Part::merchant) as _,
             column(rows, Part::order_id) as _,
             column(rows, |r| r.value.id.0) as _,
@@ -216,6 +217,7 @@ impl Tx {
             column(rows, |r| r.value.opened_at) as _,
             column(rows, |r| r.value.cause.0.to_owned()) as _,
             column(rows, |r| r.value.cause.1.clone()) as _,
+            column(rows, |r| r.value.written_off.decimal()) as _,
         )
         .execute(&mut *self.inner)
         .await

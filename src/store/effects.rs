@@ -175,7 +175,7 @@ impl Tx {
         .map_err(failed("lock merchants who owe"))?;
         let rows = sqlx::query!(
             r#"SELECT r.merchant_id, r.order_id AS "order_id!", r.receivable_id, r.currency,
-                      r.original, r.left_now, r.opened_at AS "opened_at: Instant", r.cause_kind,
+                      r.original, r.left_now, r.written_off, r.opened_at AS "opened_at: Instant", r.cause_kind,
                       r.cause_id
                FROM receivables r
                JOIN unnest($1::text[], $2::text[]) AS k (merchant_id, order_id)
@@ -196,6 +196,7 @@ impl Tx {
                 currency,
                 original: amount(row.original, currency)?,
                 left: amount(row.left_now, currency)?,
+                written_off: amount(row.written_off, currency)?,
                 opened_at: row.opened_at,
                 cause: (cause_kind(&row.cause_kind)?, row.cause_id),
             });

@@ -6,6 +6,7 @@
 //! receivables, deposits, settlements; inside a table by key. New lines need their merchant's row only at the
 //! end; who meets open receivables takes it before them.
 
+pub mod adjustments;
 pub mod agreements;
 pub mod audit;
 pub mod books;
@@ -14,6 +15,7 @@ pub mod cases;
 pub mod catchup;
 mod causes;
 mod controls;
+pub mod credits;
 pub mod dead_letters;
 pub mod deployment;
 pub mod deposits;
@@ -37,6 +39,7 @@ pub mod payouts;
 pub mod positions;
 pub mod publication;
 pub mod reapply;
+pub mod receivables;
 pub mod recovery;
 pub mod replays;
 pub mod reviews;

@@ -1,5 +1,4 @@
-//! Purses (deposit and open receivables of a merchant in a currency), and credits that wait for their
-//! release.
+//! Purses: deposit and open receivables of a merchant in a currency.
 //!
 //! Whoever changes a deposit or a receivable that is open, or releases money that could pay one,
 //! holds the merchant's row first: so each debt is recovered once, and a release that stands in the journal
@@ -7,12 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::cases::Case;
 use super::types::{amount, column, currency, merchant_id, order_id};
 use super::{StoreError, Tx, failed};
-use crate::rules::ids::{CreditId, MerchantId, ReceivableId};
+use crate::rules::ids::{MerchantId, ReceivableId};
 use crate::rules::money::{Amount, Currency};
-use crate::rules::recovery::{Credit, Debt, Purse};
+use crate::rules::recovery::{Debt, Purse};
 use crate::rules::time::Instant;
 
 /// Whose money, and in which currency.
@@ -43,6 +41,21 @@ impl Purses {
     pub fn take_back(&mut self, key: Option<PurseKey>, purse: Option<Purse>) {
         if let Some((key, purse)) = key.zip(purse) {
             self.rows.insert(key, purse);
+        }
+    }
+
+    /// A debt that has just been written is known by what stands there.
+    pub fn know(&mut self, merchant: &MerchantId, debt: ReceivableId, left: Amount) {
+        self.debts.insert((merchant.clone(), debt), left);
+    }
+
+    /// What is loaded counts as written.
+    fn written(&mut self) {
+        for (key, purse) in &self.rows {
+            self.deposits.insert(key.clone(), purse.deposit);
+            for debt in &purse.debts {
+                self.debts.insert((key.0.clone(), debt.id), debt.left);
+            }
         }
     }
 
@@ -125,7 +138,7 @@ impl Tx {
     }
 
     /// Loads the open receivables of these purses, oldest first, locked: as many as a sum can pay,
-    /// which is given for each.
+    /// which is given for each. Debts of a purse that has some already must have been written.
     ///
     /// # Errors
     /// When the database fails.
@@ -139,7 +152,9 @@ impl Tx {
         }
         let sums: Vec<(&PurseKey, &Amount)> = sums.iter().collect();
         let rows = sqlx::query!(
-            r#"SELECT r.merchant_id, r.currency, r.receivable_id, r.order_id, r.left_now
+            r#"SELECT r.merchant_id, r.currency, r.receivable_id,
+                      coalesce(r.order_id, r.names_order) AS order_id, r.left_now,
+                      r.opened_at AS "opened_at: Instant"
                FROM unnest($1::text[], $2::text[], $3::numeric[])
                    AS k (merchant_id, currency, total)
                CROSS JOIN LATERAL (
@@ -167,11 +182,13 @@ impl Tx {
             let debt = Debt {
                 id: ReceivableId(row.receivable_id),
                 order: row.order_id.as_deref().map(order_id).transpose()?,
+                opened_at: row.opened_at,
                 left: amount(row.left_now, currency)?,
             };
             let known = (merchant.clone(), debt.id);
-            purses.debts.insert(known, debt.left);
-            purses.of(&(merchant, currency)).debts.push(debt);
+            if purses.debts.insert(known, debt.left).is_none() {
+                purses.of(&(merchant, currency)).owe(debt);
+            }
         }
         Ok(())
     }
@@ -180,7 +197,7 @@ impl Tx {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn save_purses(&mut self, purses: &Purses) -> Result<(), StoreError> {
+    pub async fn save_purses(&mut self, purses: &mut Purses) -> Result<(), StoreError> {
         let owned = purses.rows.iter();
         let debts: Vec<(&MerchantId, &Debt)> = owned
             .flat_map(|(key, purse)| purse.debts.iter().map(|debt| (&key.0, debt)))
@@ -223,107 +240,7 @@ impl Tx {
             .await
             .map_err(failed("write deposits"))?;
         }
+        purses.written();
         Ok(())
-    }
-
-    /// Writes the credits that the changed orders opened.
-    pub(super) async fn save_credits(&mut self, changed: &[&Case]) -> Result<(), StoreError> {
-        let orders = changed.iter().map(|case| &case.order);
-        let rows: Vec<(&MerchantId, &Credit)> = orders
-            .flat_map(|order| order.credits.iter().map(|it| (&order.merchant, it)))
-            .collect();
-        if rows.is_empty() {
-            return Ok(());
-        }
-        sqlx::query!(
-            "INSERT INTO credits (merchant_id, credit_id, order_id, currency, amount, traceparent,
-                 opened_at)
-             SELECT *, $7 FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[],
-                 $5::numeric[], $6::text[])",
-            column(&rows, |(merchant, _)| merchant.as_str().to_owned()) as _,
-            column(&rows, |(_, it)| it.id.0) as _,
-            column(&rows, |(_, it)| it
-                .order
-                .as_ref()
-                .map(|id| id.as_str().to_owned())) as _,
-            column(&rows, |(_, it)| it.currency.code().to_owned()) as _,
-            column(&rows, |(_, it)| it.amount.decimal()) as _,
-            column(&rows, |(_, it)| it.traceparent.clone()) as _,
-            self.now as _,
-        )
-        .execute(&mut *self.inner)
-        .await
-        .map_err(failed("write credits"))?;
-        Ok(())
-    }
-
-    /// Takes up to `limit` credits opened by `horizon`, which no pause keeps back, and whose orders no person,
-    /// review or bad message. For whoever holds the pauses.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn claim_credits(
-        &mut self,
-        horizon: Instant,
-        limit: i64,
-    ) -> Result<Vec<(MerchantId, Credit)>, StoreError> {
-        let found = sqlx::query!(
-            "SELECT c.merchant_id, c.credit_id, c.order_id FROM credits c
-             WHERE c.opened_at <= $1
-               AND NOT EXISTS (SELECT FROM pauses p WHERE p.resumed_by IS NULL
-                   AND (p.merchant_id IS NULL OR p.merchant_id = c.merchant_id)
-                   AND (p.currency IS NULL OR p.currency = c.currency))
-               AND NOT EXISTS (SELECT FROM blocks b WHERE b.merchant_id = c.merchant_id
-                   AND b.order_id = c.order_id AND b.cleared_at IS NULL)
-             ORDER BY c.opened_at LIMIT $2 FOR UPDATE OF c SKIP LOCKED",
-            horizon as _,
-            limit,
-        )
-        .fetch_all(&mut *self.inner)
-        .await
-        .map_err(failed("claim credits"))?;
-        if found.is_empty() {
-            return Ok(Vec::new());
-        }
-        // A block that another transaction puts there now is seen once the order is ours.
-        let orders = column(&found, |row| row.order_id.clone());
-        sqlx::query!(
-            r#"SELECT o.order_id FROM orders o
-               JOIN unnest($1::text[], $2::text[]) AS k (merchant_id, order_id)
-                 ON o.merchant_id = k.merchant_id AND o.order_id = k.order_id
-               ORDER BY o.merchant_id COLLATE "C", o.order_id COLLATE "C" FOR SHARE OF o"#,
-            column(&found, |row| row.merchant_id.clone()) as _,
-            orders as _,
-        )
-        .fetch_all(&mut *self.inner)
-        .await
-        .map_err(failed("lock the orders of credits"))?;
-        let rows = sqlx::query!(
-            "DELETE FROM credits c
-             USING unnest($1::text[], $2::uuid[]) AS k (merchant_id, credit_id)
-             WHERE c.merchant_id = k.merchant_id AND c.credit_id = k.credit_id
-               AND NOT EXISTS (SELECT FROM blocks b WHERE b.merchant_id = c.merchant_id
-                   AND b.order_id = c.order_id AND b.cleared_at IS NULL)
-             RETURNING c.merchant_id, c.credit_id, c.order_id, c.currency, c.amount,
-                 c.traceparent",
-            column(&found, |row| row.merchant_id.clone()) as _,
-            column(&found, |row| row.credit_id) as _,
-        )
-        .fetch_all(&mut *self.inner)
-        .await
-        .map_err(failed("take credits"))?;
-        rows.into_iter()
-            .map(|row| {
-                let currency = currency(&row.currency)?;
-                let credit = Credit {
-                    id: CreditId(row.credit_id),
-                    order: row.order_id.as_deref().map(order_id).transpose()?,
-                    currency,
-                    amount: amount(row.amount, currency)?,
-                    traceparent: row.traceparent,
-                };
-                Ok((merchant_id(&row.merchant_id)?, credit))
-            })
-            .collect()
     }
 }

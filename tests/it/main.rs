@@ -1,5 +1,6 @@
 //! Tests with real Apache Kafka and real PostgreSQL.
 
+mod adjustments;
 mod agreements;
 mod arrival;
 mod audit;

@@ -16,6 +16,8 @@ const REVIEWS: &str = include_str!("../simulate/reviews.jsonl");
 const DEBTS: &str = include_str!("../simulate/debts.jsonl");
 /// Limits that let blocked money go, and parts that are cleared before their dates are known.
 const LIMITS: &str = include_str!("../simulate/limits.jsonl");
+/// Adjustments: what they take and give, with and without an order, kept by a review.
+const ADJUSTMENTS: &str = include_str!("../simulate/adjustments.jsonl");
 const UNTIL: &str = "2025-12-05T00:00:00Z";
 
 /// What an event says, without the times of its issue.
@@ -120,6 +122,11 @@ async fn the_service_says_what_was_foretold_of_debts() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_service_says_what_was_foretold_of_limits_and_clearings() {
     foretells(LIMITS).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_service_says_what_was_foretold_of_adjustments() {
+    foretells(ADJUSTMENTS).await;
 }
 
 async fn foretells(story: &str) {

@@ -178,6 +178,7 @@ impl Run {
         let open = open.into_iter().map(|it| Debt {
             id: it.id,
             order: Some(self.order.id.clone()),
+            opened_at: it.opened_at,
             left: it.left,
         });
         Purse {
@@ -194,6 +195,7 @@ impl Run {
             order: None,
             currency: cny(),
             amount: cents(amount),
+            opened_at: at(day * DAY),
             traceparent: None,
         };
         let mut purse = self.purse();

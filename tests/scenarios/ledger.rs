@@ -1,6 +1,6 @@
 //! What the lines of a scenario do: facts, calendars, agreements and the clock.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
@@ -10,12 +10,12 @@ use holdback::rules::calendar::Calendars;
 use holdback::rules::decide::{self, Outcome, Refusal, World};
 use holdback::rules::entry::{Account, Entry};
 use holdback::rules::fact::{ContentHash, OrderFact};
-use holdback::rules::ids::{EventId, MerchantId, OrderId};
+use holdback::rules::ids::{EventId, MerchantId, OrderId, ReceivableId};
 use holdback::rules::limit;
 use holdback::rules::money::{Amount, Currency};
 use holdback::rules::order::{Order, Receivable};
 use holdback::rules::pause::Pauses;
-use holdback::rules::recovery::{self, Purse};
+use holdback::rules::recovery::{self, Credit, Purse};
 use holdback::rules::release::{self, Claim, Clock, Judgement, SettlementPart};
 use holdback::rules::review::{Approval, Ruling};
 use holdback::rules::time::Instant;
@@ -45,8 +45,12 @@ pub struct Ledger {
     event_ids: HashSet<EventId>,
     /// The merchant's money apart from orders; scenarios with deposits are in CNY.
     pub purse: Option<Purse>,
-    /// What withdrawals left owing.
+    /// What withdrawals and adjustments left owing.
     pub withdrawals: Vec<Receivable>,
+    /// The orders that such adjustments name.
+    pub names: HashMap<ReceivableId, OrderId>,
+    /// Credits of no order.
+    pub credits: Vec<Credit>,
 }
 
 impl Ledger {
@@ -103,6 +107,8 @@ impl Ledger {
             [at, what @ ("credited" | "withdrawn"), id, amount, currency] => {
                 self.deposit(at, *what == "withdrawn", id, (amount, currency))?;
             }
+            [at, "adjusted", rest @ ..] => self.adjust(at, rest)?,
+            [at, "wrote_off", cause, amount] => self.write_off(at, cause, amount)?,
             [at, rest @ ..] => self.happens(at, rest)?,
             [] => {}
         }
@@ -255,6 +261,10 @@ impl Ledger {
     }
 
     fn release_credits(&mut self, purse: &mut Purse, now: Instant) {
+        for credit in self.credits.drain(..) {
+            self.step
+                .extend(recovery::issue_credit(&credit, purse, now));
+        }
         for order in self.orders.values_mut() {
             for credit in order.credits.drain(..) {
                 self.step
@@ -328,7 +338,10 @@ impl Ledger {
             let credits = order.credits.iter().map(|credit| credit.amount);
             let held = order.holds.iter().map(|hold| hold.left).chain(credits);
             let held: Decimal = held.map(|amount| amount.decimal()).sum();
-            let owed: Decimal = order.receivables.iter().map(|it| it.left.decimal()).sum();
+            let named = self.withdrawals.iter();
+            let named = named.filter(|it| self.names.get(&it.id) == Some(&order.id));
+            let owed = order.receivables.iter().chain(named);
+            let owed: Decimal = owed.map(|it| it.left.decimal()).sum();
             for (account, expected) in [(Account::Held, held), (Account::Receivable, -owed)] {
                 let booked = self.balance(name, account);
                 if booked != expected {

@@ -217,7 +217,9 @@ fn single(ledger: &Ledger, hold: Option<&Hold>, words: &[&str]) -> Result<(), St
                 .count();
             holds_true(found == wanted, &events(ledger))
         }
-        ["credit" | "deposit" | "withdrawals", ..] => of_the_merchant(ledger, words),
+        ["credit" | "deposit" | "withdrawals" | "written_off", ..] => {
+            of_the_merchant(ledger, words)
+        }
         ["pays", amounts @ ..] => pays(ledger, amounts),
         ["sources", sources @ ..] => sources_are(ledger, &sources.join(" ")),
         ["review", review, state @ ..] => review_is(ledger, review, state),
@@ -255,12 +257,19 @@ fn of_the_merchant(ledger: &Ledger, words: &[&str]) -> Result<(), String> {
         ["credit", amount] => {
             let credits = ledger.order().map(|order| order.credits.iter());
             let credits = credits.into_iter().flatten();
+            let credits = credits.chain(&ledger.credits);
             let sum: Decimal = credits.map(|it| it.amount.decimal()).sum();
             holds_true(sum == read::<Decimal>(amount)?, &sum.to_string())
         }
         ["deposit", amount] => {
             let deposit = ledger.purse.as_ref().map(|purse| purse.deposit.to_string());
             holds_true(deposit.as_deref() == Some(amount), &format!("{deposit:?}"))
+        }
+        ["written_off", amount] => {
+            let own = ledger.orders.values().flat_map(|order| &order.receivables);
+            let all = own.chain(&ledger.withdrawals);
+            let sum: Decimal = all.map(|it| it.written_off.decimal()).sum();
+            holds_true(sum == read::<Decimal>(amount)?, &sum.to_string())
         }
         ["withdrawals", "owe", amount] => {
             let left = ledger.withdrawals.iter().map(|it| it.left.decimal());

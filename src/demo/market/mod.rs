@@ -150,9 +150,15 @@ mod tests {
         assert!((5..100).contains(&refused), "{refused} of {}", story.len());
         for kind in InputType::ALL {
             // The payout system answers by itself; in this market all refunds go through, and nobody
-            // reviews orders or has a deposit.
+            // reviews orders, has a deposit or is corrected.
             let name = kind.as_str();
-            let untold = ["payout.", "review.", "deposit.", "refund.reversed."];
+            let untold = [
+                "payout.",
+                "review.",
+                "deposit.",
+                "refund.reversed.",
+                "adjustment.",
+            ];
             let untold = untold.iter().any(|prefix| name.starts_with(prefix));
             assert_eq!(kinds.contains(name), !untold, "{name}");
         }

@@ -34,6 +34,7 @@ impl Message {
             | InputType::CalendarPublished
             | InputType::DepositCredited
             | InputType::DepositWithdrawn
+            | InputType::AdjustmentPosted
             | InputType::ReviewRequested
             | InputType::ReviewAnswered
             | InputType::ReviewDecided => &topics.merchant,

@@ -390,6 +390,7 @@ fn owe(
             currency: terms.sale.currency,
             original: amount,
             left: amount,
+            written_off: less(amount, amount),
             opened_at: claim.at,
             cause,
         });
@@ -406,6 +407,7 @@ fn owe(
         refund_id: claim.refund.cloned(),
         dispute_id: claim.dispute.cloned(),
         transaction_id: None,
+        adjustment_id: None,
     });
     let moved = transfer(Account::Receivable, Account::Refunded, amount);
     step.say(None, event, moved);

@@ -5,7 +5,7 @@
 use super::super::agreement::RefundSource;
 use super::super::entry::{
     Account, CreditOpened, DepositChanged, Direction, Event, HoldRestored, ReceivableRecovered,
-    RefundApplied, RefundReversed, Source, SourceKind, Transfer,
+    ReceivableWrittenOff, RefundApplied, RefundReversed, Source, SourceKind, Transfer,
 };
 use super::super::ids::{CreditId, HoldId};
 use super::super::money::{Amount, MoneyError, less};
@@ -14,15 +14,18 @@ use super::super::recovery::Credit;
 use super::charge::{self, Charge, Claim};
 use super::{Step, Terms, sale, transfer};
 
-/// Of what a cancellation reversed, gives back what this order's refunds had taken elsewhere: to
-/// receivables where they are open, to the merchant where a release has paid them since, then to the
+/// Of what a cancellation reversed, gives back what this order's refunds had taken elsewhere: to the
+/// platform what it has written off, to receivables where they are open, to the merchant where a release has paid them since, then to the
 /// deposit.
 pub(super) fn by_cancellation(step: &mut Step<'_>, terms: &Terms) -> Result<(), MoneyError> {
     let by = "cancellation";
     let reversed = charge::reversed(step.order, &terms.sale)?;
-    let repaid = repay(step, reversed, by, Account::Proceeds);
+    let borne = make_good(step, reversed, by, Account::Proceeds);
+    met_by_reversal(step.order, borne, |charge| charge.from_receivable)?;
+    let rest = less(reversed, borne);
+    let repaid = repay(step, rest, by, Account::Proceeds);
     met_by_reversal(step.order, repaid, |charge| charge.from_receivable)?;
-    let rest = less(reversed, repaid);
+    let rest = less(rest, repaid);
     let credited = rest.min(recovered(step.order, terms)?);
     met_by_reversal(step.order, credited, |charge| charge.from_receivable)?;
     credit(step, terms, credited, by, Account::Proceeds);
@@ -77,9 +80,11 @@ fn to_deposit(
 /// What releases have paid of the receivables that this order's charges opened.
 fn recovered(order: &mut Order, terms: &Terms) -> Result<Amount, MoneyError> {
     let currency = terms.sale.currency;
-    let open = Amount::sum(currency, order.receivables.iter().map(|it| it.left))?;
+    let unpaid = order.receivables.iter();
+    let unpaid = unpaid.flat_map(|it| [it.left, it.written_off]);
+    let unpaid = Amount::sum(currency, unpaid)?;
     let charges = charge::charges(order).map(|(_, record)| *record.from_receivable);
-    Ok(less(Amount::sum(currency, charges)?, open))
+    Ok(less(Amount::sum(currency, charges)?, unpaid))
 }
 
 /// Owes the merchant a sum that a release had paid for them.
@@ -93,12 +98,14 @@ fn credit(step: &mut Step<'_>, terms: &Terms, amount: Amount, by: &'static str, 
         order: Some(step.order.id.clone()),
         currency: terms.sale.currency,
         amount,
+        opened_at: step.world.now,
         traceparent: step.traceparent.clone(),
     });
     let event = Event::CreditOpened(CreditOpened {
         credit_id,
         amount,
         by,
+        adjustment_id: None,
     });
     step.say(None, event, transfer(debit, Account::Held, amount));
 }
@@ -159,6 +166,9 @@ fn sources(
     let zero = Amount::zero(terms.sale.currency);
     let shares = beyond_their_shares(step.order, terms, amount)?;
     let mut rest = shares.iter().fold(amount, |rest, it| less(rest, *it));
+    let borne = make_good(step, rest, by, Account::Refunded);
+    lower(step.order, claim, borne, |charge| charge.from_receivable);
+    rest = less(rest, borne);
     let repaid = repay(step, rest, by, Account::Refunded);
     lower(step.order, claim, repaid, |charge| charge.from_receivable);
     rest = less(rest, repaid);
@@ -174,6 +184,7 @@ fn sources(
     rest = holds
         .iter()
         .fold(less(amount, repaid), |rest, it| less(rest, *it));
+    rest = less(rest, borne);
     rest = less(less(rest, recovered), deposited);
     lower(step.order, claim, rest, |charge| charge.from_reversed);
     let mut credited = recovered;
@@ -196,6 +207,7 @@ fn sources(
         restore(step, position, back, claim);
     }
     let others = [
+        (SourceKind::WrittenOff, borne),
         (SourceKind::Receivable, repaid),
         (SourceKind::Credit, credited),
         (SourceKind::Deposit, deposited),
@@ -276,6 +288,31 @@ fn restore(step: &mut Step<'_>, position: usize, amount: Amount, claim: &Claim<'
     step.say(Some(position), event, moved);
 }
 
+/// Gives the platform back what it has borne of the order's receivables, oldest first, out of at most
+/// `amount`; answers how much it took. What was written off was never the merchant's to get back.
+fn make_good(step: &mut Step<'_>, amount: Amount, by: &'static str, debit: Account) -> Amount {
+    let mut rest = amount;
+    for position in 0..step.order.receivables.len() {
+        let receivable = &mut step.order.receivables[position];
+        let amount = rest.min(receivable.written_off);
+        if amount.is_zero() {
+            continue;
+        }
+        receivable.written_off = less(receivable.written_off, amount);
+        rest = less(rest, amount);
+        let event = Event::ReceivableWrittenOff(ReceivableWrittenOff {
+            receivable_id: receivable.id,
+            amount,
+            left: receivable.left,
+            written_off: receivable.written_off,
+            made_good: true,
+            by,
+        });
+        step.say(None, event, transfer(debit, Account::Platform, amount));
+    }
+    less(amount, rest)
+}
+
 /// Pays the order's receivables, oldest first, out of at most `amount`; answers how much it took.
 fn repay(step: &mut Step<'_>, amount: Amount, by: &'static str, debit: Account) -> Amount {
     let mut rest = amount;
@@ -293,6 +330,7 @@ fn repay(step: &mut Step<'_>, amount: Amount, by: &'static str, debit: Account) 
             left: receivable.left,
             by,
             release_id: None,
+            adjustment_id: None,
         });
         let credit = Account::Receivable;
         let moved = Transfer {

@@ -186,6 +186,8 @@ pub struct Owed {
     pub cause: String,
     pub original: Amount,
     pub left: Amount,
+    /// What the platform bears of it.
+    pub written_off: Amount,
     pub opened_at: Instant,
 }
 
@@ -330,6 +332,7 @@ fn owed(order: &Order) -> Vec<Owed> {
             cause: format!("{} {}", it.cause.0, it.cause.1),
             original: it.original,
             left: it.left,
+            written_off: it.written_off,
             opened_at: it.opened_at,
         })
         .collect()

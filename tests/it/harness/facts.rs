@@ -139,6 +139,15 @@ pub fn deposit(merchant: &str, withdrawn: bool, id: &str, amount: &str, when: &s
     Fact { type_name, data }
 }
 
+/// A correction in euros.
+pub fn adjusted(merchant: &str, id: &str, direction: &str, amount: &str, when: &str) -> Fact {
+    let data = json!({ "adjustment_id": id, "merchant_id": merchant, "currency": "EUR",
+                       "amount": amount, "direction": direction, "reason": "a mistake in May",
+                       "actor": "finance-lin", "at": at(when) });
+    let type_name = "adjustment.posted.v1";
+    Fact { type_name, data }
+}
+
 /// A payout result of a release or a settlement: `subject` names the field.
 pub fn paid(merchant: &str, subject: &str, id: &str, when: &str) -> Fact {
     let data = json!({ "merchant_id": merchant, subject: id, "at": at(when) });

@@ -305,16 +305,11 @@ impl Holdback {
             if gate.moment.is_none_or(|moment| moment < self.now) {
                 return Err(format!("the gate stands at {gate:?}"));
             }
-            let left: i64 = sqlx::query_scalar(
-                "SELECT (SELECT count(*) FROM due WHERE due_at <= $1)
-                      + (SELECT count(*) FROM credits WHERE opened_at <= $1)
-                      + (SELECT count(*) FROM review_due WHERE due_at <= $1)
-                      + (SELECT count(*) FROM settlements WHERE releases > 0 AND settled_at <= $1)",
-            )
-            .bind(jiff_sqlx::Timestamp::from(self.now.timestamp()))
-            .fetch_one(self.pool())
-            .await
-            .map_err(|error| error.to_string())?;
+            let left: i64 = sqlx::query_scalar(include_str!("left.sql"))
+                .bind(jiff_sqlx::Timestamp::from(self.now.timestamp()))
+                .fetch_one(self.pool())
+                .await
+                .map_err(|error| error.to_string())?;
             (left == 0)
                 .then_some(())
                 .ok_or_else(|| format!("{left} left"))

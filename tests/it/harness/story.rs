@@ -99,7 +99,7 @@ impl Event {
         let f = |name: &str| self.field(name);
         let order = f("order_id");
         let cause = || {
-            let ids = ["refund_id", "dispute_id", "transaction_id"].map(f);
+            let ids = ["refund_id", "dispute_id", "transaction_id", "adjustment_id"].map(f);
             ids.into_iter().find(|id| id != "-").unwrap_or_default()
         };
         match self.kind.as_str() {
@@ -154,6 +154,18 @@ impl Event {
                     sums.0,
                     f("by"),
                     sums.1
+                )
+            }
+            "receivable.written_off" => {
+                let what = if f("made_good") == "true" {
+                    "back to the platform"
+                } else {
+                    "written off"
+                };
+                let sums = (f("amount"), f("by"), f("left"), f("written_off"));
+                format!(
+                    "{order} {} {what} by {}, left {}, borne {}",
+                    sums.0, sums.1, sums.2, sums.3
                 )
             }
             "deposit.changed" => {

@@ -4,6 +4,7 @@ mod approvals;
 mod blocks;
 mod early;
 mod pauses;
+mod purses;
 mod reapplied;
 mod rehearsed;
 mod reviews;

@@ -73,6 +73,14 @@ pub fn tell(it: &Explanation, language: Language) -> String {
             "Owed since {at} for {cause}: {left} of {original}.",
             "应收：自 {at} 起，因 {cause}，尚欠 {left}（原 {original}）。"
         ));
+        let borne = owed.written_off;
+        if !borne.is_zero() {
+            lines.say(&both!(
+                language,
+                "The platform has written off {borne} of it.",
+                "其中 {borne} 已由平台核销。"
+            ));
+        }
     }
     for key in &it.parked {
         lines.say(&both!(
