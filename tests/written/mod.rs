@@ -74,7 +74,8 @@ pub fn entries() -> Vec<Entry> {
     let of_merchant = |event| entry(event, None, None);
     let mut entries: Vec<Entry> = holds().into_iter().map(of_hold).collect();
     entries.extend(payouts().into_iter().map(of_hold));
-    entries.extend(orders().into_iter().chain(reviews()).map(of_order));
+    let of_orders = orders().into_iter().chain(debts()).chain(reviews());
+    entries.extend(of_orders.map(of_order));
     entries.extend(merchants().into_iter().map(of_merchant));
     for entry in &mut entries {
         if matches!(entry.event, Event::AgreementAccepted(_)) {
@@ -234,6 +235,11 @@ fn orders() -> Vec<Event> {
                 },
             ],
         }),
+    ]
+}
+
+fn debts() -> Vec<Event> {
+    vec![
         Event::ReceivableOpened(ReceivableOpened {
             receivable_id: receivable(),
             amount: yuan("9.90"),
