@@ -17,7 +17,7 @@ use crate::operator::By;
 use crate::rules::decide::{self, World};
 use crate::rules::deposit::{self, DepositFact};
 use crate::rules::entry::{Account, Entry, Event, ReceivableOpened, Transfer};
-use crate::rules::ids::{MerchantId, ReceivableId, TransactionId};
+use crate::rules::ids::{MerchantId, OrderId, ReceivableId, TransactionId};
 use crate::rules::money::{Amount, Currency};
 use crate::rules::order::Receivable;
 use crate::store::agreements::Catalogue;
@@ -316,7 +316,8 @@ impl Run<'_> {
         }
         tx.save_transactions(&facts).await?;
         deposits::settle(tx, &mut purses, &mut self.lines).await?;
-        let debts: Vec<(MerchantId, Option<OrderId>, Receivable)> = owed.into_iter().map(debt).collect();
+        let debts: Vec<(MerchantId, Option<OrderId>, Receivable)> =
+            owed.into_iter().map(debt).collect();
         for (merchant, _, debt) in &debts {
             self.done.receivables += 1;
             self.count(debt.currency, 2, debt.original);

@@ -63,10 +63,7 @@ async fn people_act_by_commands_that_say_what_happened() {
     );
     let all = ["release", "--merchant", "M-1", "--before-start"];
     let said = succeeds(by(&all));
-    assert!(
-        said.contains("0 holds and credits were due before the start"),
-        "{said}"
-    );
+    assert!(said.contains("0 holds and credits were due"), "{said}");
     fails(by(&["release", "--merchant", "M-1"]), 2);
     let until = ["--until", "2026-12-24T00:00:00+08:00"];
     let said = fails(by(&[&["extend"], &hold[..], &until].concat()), 1);
