@@ -119,13 +119,14 @@ fn every_reason_that_is_kept_in_english_is_told_without() {
             &format!("{}: {}", Block::REFUSED, reason.as_str()),
         );
     }
-    for kind in ["refund", "dispute", "withdrawal", "adjustment"] {
+    for kind in ["refund", "dispute", "withdrawal", "adjustment", "import"] {
         let mut other = told.clone();
         let amount = told.holds[0].left;
         other.owed.push(Owed {
             cause: format!("{kind} R1"),
             original: amount,
             left: amount,
+            written_off: amount,
             opened_at: told.at,
         });
         is_chinese(&other);

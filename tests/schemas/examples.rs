@@ -15,12 +15,14 @@ use holdback::rules::control::{self, Accounts, Day, Movement, Released};
 use holdback::rules::decide::{self, World};
 use holdback::rules::entry::{Entry, Event};
 use holdback::rules::ids::MerchantId;
-use holdback::rules::money::Currency;
-use holdback::rules::order::{Block, BlockKind, Order};
+use holdback::rules::money::{Amount, Currency};
+use holdback::rules::order::{Block, BlockKind, Order, Receivable};
 use holdback::rules::recovery::Purse;
 use holdback::rules::release::{self, Claim};
 use holdback::rules::review::Approval;
+use holdback::rules::shadow::Mode;
 use holdback::rules::time::Instant;
+use holdback::rules::write_off::write_off;
 use holdback::simulate::{Letter, Reader, Said, Simulation, Sink};
 use serde_json::Value;
 
@@ -145,6 +147,8 @@ pub fn story() -> Story {
     let order = order.unwrap().clone();
     let mut story = end.sink;
     by_hand(&mut story, order);
+    written_off(&mut story);
+    shadows(&mut story);
     let day = day(&story.written);
     story.write(
         &MerchantId::platform(),
@@ -200,6 +204,56 @@ fn by_hand(story: &mut Story, mut order: Order) {
     for entry in entries {
         story.write(&merchant, entry, now);
     }
+}
+
+/// The platform bears what was owed last.
+fn written_off(story: &mut Story) {
+    let opened = story
+        .written
+        .iter()
+        .rev()
+        .find_map(|it| match &it.entry.event {
+            Event::ReceivableOpened(opened) => Some((opened.clone(), it.entry.clone(), &it.value)),
+            _ => None,
+        });
+    let (opened, entry, value) = opened.unwrap();
+    let merchant = MerchantId::parse(value["merchant_id"].as_str().unwrap()).unwrap();
+    let currency = entry.currency.unwrap();
+    let mut receivable = Receivable {
+        id: opened.receivable_id,
+        currency,
+        original: opened.amount,
+        left: opened.amount,
+        written_off: Amount::zero(currency),
+        opened_at: instant(UNTIL),
+        cause: ("adjustment", String::new()),
+    };
+    let cause = "operation:write-off".to_owned();
+    let entry = write_off(&mut receivable, entry.order, opened.amount, cause).unwrap();
+    story.write(&merchant, entry.unwrap(), instant(UNTIL));
+}
+
+/// The first release and the first end of a settlement, as a shadow tells them.
+fn shadows(story: &mut Story) {
+    let of = |wanted: EventType| {
+        let mut written = story.written.iter();
+        let first = written.find(|it| it.event_type == wanted).unwrap();
+        let merchant = first.value["merchant_id"].as_str().unwrap();
+        let merchant = MerchantId::parse(merchant).unwrap();
+        (merchant, first.entry.clone(), first.at)
+    };
+    let (release, end) = (
+        of(EventType::ReleaseIssued),
+        of(EventType::SettlementClosed),
+    );
+    let mode = Mode::Shadow { live_from: None };
+    let mut entries = [release.1];
+    mode.cast_credit(&mut entries, release.2);
+    let [entry] = entries;
+    story.write(&release.0, entry, release.2);
+    let mut entry = end.1;
+    mode.cast_end(&mut entry);
+    story.write(&end.0, entry, end.2);
 }
 
 /// The scenario's 8th of May, summed up as the service does.
