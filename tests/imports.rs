@@ -50,7 +50,7 @@ fn every_fault_of_every_line_is_told_by_its_pointer() {
         "",
         "{",
         r#"{"kind":"hold"}"#,
-        r#"{"kind":"deposit","merchant_id":"M-1","amount":"-5","currency":"XXX"}"#,
+        r#"{"kind":"deposit","merchant_id":"M-1","amount":"-5","currency":"EUX"}"#,
         r#"{"kind":"receivable"}"#,
     ];
     let told = faults(&broken.join("\n"));

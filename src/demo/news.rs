@@ -106,6 +106,12 @@ impl Body {
     fn sentence(&self, kind: EventType) -> Option<String> {
         use EventType as E;
         let order = self.text("order_id");
+        // Debts and credits may be of no order.
+        let about = if order.is_empty() {
+            "apart from orders"
+        } else {
+            order
+        };
         Some(match kind {
             E::HoldCreated => self.held(),
             E::OrderAccepted => {
@@ -129,11 +135,11 @@ impl Body {
                 let returned = self.money("returned");
                 format!("{order}: a refund did not go through, {returned} come back")
             }
-            E::ReceivableOpened => format!("{order}: now owes {}", self.money("amount")),
-            E::ReceivableRecovered => format!("{order}: owes {} less", self.money("amount")),
-            E::ReceivableWrittenOff => format!("{order}: {} written off", self.money("amount")),
+            E::ReceivableOpened => format!("{about}: now owes {}", self.money("amount")),
+            E::ReceivableRecovered => format!("{about}: owes {} less", self.money("amount")),
+            E::ReceivableWrittenOff => format!("{about}: {} written off", self.money("amount")),
             E::DepositChanged => format!("the deposit is now {}", self.money("deposit")),
-            E::CreditOpened => format!("{order}: gets {} back", self.money("amount")),
+            E::CreditOpened => format!("{about}: gets {} back", self.money("amount")),
             E::ReleaseIssued | E::ReleaseShadowed => self.released(),
             E::SettlementClosed | E::SettlementShadowed => self.settled(),
             E::SettlementSkipped => format!(

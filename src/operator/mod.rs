@@ -314,7 +314,7 @@ impl Operator {
         let mode = tx.release_mode().await?;
         let order = &mut case.order;
         let purse = currency.map(|currency| (key.0.clone(), currency));
-        let releases = pauses.and(purse.clone().zip(orders::free(order)));
+        let releases = pauses.and_then(|_| purse.clone().zip(orders::free(order)));
         let mut purses = recovery::lock(tx, releases.into_iter().collect()).await?;
         order.purse = purse.as_ref().and_then(|purse| purses.lend(purse));
         let decided = orders::decide(order, request, act.id, act.by, world, mode)?;

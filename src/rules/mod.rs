@@ -5,9 +5,11 @@
 //! [`entry::Entry`]s: the events that the outside sees and the transfers that they stand for.
 //! Time is an argument, the same arguments give the same answer.
 
+mod account;
 pub mod adjustment;
 pub mod agreement;
 pub mod balance;
+mod block;
 pub mod by_hand;
 pub mod calendar;
 pub mod control;

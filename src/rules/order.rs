@@ -3,18 +3,16 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use super::agreement::Agreement;
-use super::fact::{
-    Completed, ContentHash, DisputeKind, DisputeOutcome, FactKey, OrderEvent, OrderFact,
-};
+use super::fact::{Completed, ContentHash, FactKey, OrderEvent, OrderFact};
 use super::hold::Hold;
 use super::ids::{DisputeId, HoldId, MerchantId, OrderId, ReceivableId, RefundId, ReviewId};
 use super::money::{Amount, Currency, MoneyError, less};
 use super::recovery::{Credit, Purse};
 use super::review::Review;
 use super::time::Instant;
+
+pub use super::block::{Block, BlockKind, Closing, Dispute};
 
 /// One order. Without a sale it is a stub: something about the order came before the order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,70 +76,6 @@ pub struct Refund {
     pub from_receivable: Amount,
     /// When it turned out not to have gone through; it claims nothing then.
     pub reversed: Option<Noted<Instant>>,
-}
-
-/// A dispute, open or closed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Dispute {
-    pub id: DisputeId,
-    /// Of the highest version that names a kind; the opening is version 0.
-    pub kind: DisputeKind,
-    pub kind_version: u64,
-    /// Of the highest version that names an amount; `None`: the whole order.
-    pub amount: Option<Amount>,
-    /// The version that `amount` comes from.
-    pub version: u64,
-    pub opened_at: Instant,
-    pub opened: ContentHash,
-    /// Every update seen, by version.
-    pub updates: Vec<(u64, ContentHash)>,
-    pub closed: Option<Noted<Closing>>,
-    /// What a lost chargeback itself charged, by the refund sources (see [`Refund`]).
-    pub charged: Amount,
-    pub from_reversed: Amount,
-    pub from_holds: Amount,
-    pub from_deposit: Amount,
-    pub from_receivable: Amount,
-}
-
-/// How and when a dispute was closed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Closing {
-    pub outcome: DisputeOutcome,
-    pub at: Instant,
-    pub refund_expected: Option<Amount>,
-}
-
-/// A block that is not a dispute.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Block {
-    /// What put it there, unique per order: for a bad message its `topic/partition/offset`.
-    pub reference: String,
-    pub kind: BlockKind,
-    pub reason: String,
-    /// The hold that it lies on; `None`: all of the order's.
-    pub hold: Option<HoldId>,
-    /// How much it keeps; `None`: all.
-    pub amount: Option<Amount>,
-    pub opened_at: Instant,
-    pub cleared_at: Option<Instant>,
-}
-
-impl Block {
-    /// The reason of a block that a bad message put there; `: ` and the dead letter's reason follow.
-    pub const REFUSED: &'static str = "a message about this order was refused";
-    /// The reason of a block because of another merchant's message.
-    pub const OF_ANOTHER: &'static str = "a fact names this order under another merchant";
-}
-
-/// Why a person or the platform keeps a hold back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[repr(u8)]
-pub enum BlockKind {
-    Review = 1,
-    Legal = 2,
-    Manual = 3,
 }
 
 /// A debt of the merchant, opened by this order.
@@ -382,48 +316,5 @@ impl Order {
             .iter()
             .filter(|dispute| dispute.amount.is_none());
         blocks.chain(disputes.filter_map(Dispute::cleared_at)).max()
-    }
-}
-
-impl Block {
-    /// Whether it keeps this hold, or may keep a part of it.
-    #[must_use]
-    pub fn lies_on(&self, hold: HoldId) -> bool {
-        self.hold.is_none_or(|own| own == hold)
-    }
-}
-
-impl Dispute {
-    /// What a lost chargeback claims; nothing unless it is one.
-    #[must_use]
-    pub fn lost_chargeback(&self, sale: &Completed) -> Amount {
-        let lost = self
-            .closed
-            .as_ref()
-            .is_some_and(|closing| closing.value.outcome == DisputeOutcome::Lost);
-        if lost && self.kind == DisputeKind::Chargeback {
-            self.amount.unwrap_or(sale.amount)
-        } else {
-            Amount::zero(sale.currency)
-        }
-    }
-
-    /// When it was closed, never before its opening.
-    #[must_use]
-    pub fn cleared_at(&self) -> Option<Instant> {
-        let closing = self.closed.as_ref()?;
-        Some(closing.value.at.max(self.opened_at))
-    }
-}
-
-impl BlockKind {
-    /// As events name it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Review => "review",
-            Self::Legal => "legal",
-            Self::Manual => "manual",
-        }
     }
 }

@@ -19,6 +19,7 @@ mod input;
 mod limit;
 mod lines;
 mod orders;
+mod payouts;
 mod purses;
 mod summary;
 
@@ -44,8 +45,9 @@ use crate::store::cases::OrderKey;
 
 use books::Books;
 use catalogue::Catalogue;
-use due::{Agenda, Payouts};
+use due::Agenda;
 use orders::Orders;
+use payouts::Payouts;
 use purses::Purses;
 
 pub use books::{Letter, Said, Sink};

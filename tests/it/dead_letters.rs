@@ -225,6 +225,7 @@ async fn what_a_replay_keeps_for_its_order_is_refused_anew_when_it_does_not_fit(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "one story, told in one piece")]
 async fn dead_letters_are_found_shown_and_replayed_by_commands() {
     let bed = TestBed::new("letters").await;
     migrate(&bed);

@@ -81,6 +81,7 @@ async fn what_is_taken_over_is_released_refunded_and_recovered_like_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "one story, told in one piece")]
 async fn a_file_with_a_fault_changes_nothing_and_every_fault_is_told() {
     let hb = with_agreement("importfaults").await;
     hb.send(order("M-1", "O-2", "100", "11-01"));

@@ -11,6 +11,7 @@ mod import;
 mod reapply;
 mod review;
 mod sale;
+mod sources;
 
 use std::sync::Arc;
 

@@ -27,9 +27,10 @@ pub enum Stays {
     Refused(#[from] Refusal),
 }
 
-/// Writes an order's holds anew under this agreement: what was held is reversed, then held again as
-/// the agreement says; a hold of the same term keeps its id. No date is before now. The order is
-/// changed only when the answer is `Ok`. `free_unpaid`: nobody has paid what no term held, so that
+/// Writes an order's holds anew under this agreement.
+///
+/// What was held is reversed, then held again as the agreement says; a hold of the same term keeps its
+/// id. No date is before now. The order is changed only when the answer is `Ok`. `free_unpaid`: nobody has paid what no term held, so that
 /// more may be held than before.
 ///
 /// # Errors

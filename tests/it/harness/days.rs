@@ -12,8 +12,7 @@ impl Holdback {
 
     /// Waits until every day that is over by the hand is summed up.
     pub async fn summed_up(&self) {
-        let today =
-            jiff::Timestamp::from(self.now().timestamp() - jiff::SignedDuration::from_mins(1));
+        let today = self.now().timestamp() - jiff::SignedDuration::from_mins(1);
         eventually("the days are summed up", async || {
             let left: bool = sqlx::query_scalar(
                 "SELECT EXISTS (SELECT FROM journal WHERE amount IS NOT NULL

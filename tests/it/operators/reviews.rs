@@ -19,6 +19,7 @@ fn decide(of: &str, review: &str, decision: Decision) -> Request {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "one story, told in one piece")]
 async fn a_review_is_listed_and_decided_above_a_sum_by_two() {
     let mut hb = Holdback::start_with("decides", "11-03 12:00", &ABOVE).await;
     hb.send(agreement("*", "AG-1"));

@@ -6,6 +6,7 @@ use crate::harness::process::{holdback, migrate, run_to_end};
 const BY: [&str; 4] = ["--actor", "Ann", "--reason", "an audit"];
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "one story, told in one piece")]
 async fn people_act_by_commands_that_say_what_happened() {
     let bed = TestBed::new("typed").await;
     migrate(&bed);

@@ -65,6 +65,7 @@ pub(super) fn cause(cause: &str, language: Language) -> String {
         "dispute" => "争议",
         "withdrawal" => "保证金提取",
         "adjustment" => "调账",
+        "import" => "前系统导入",
         _ => return cause.to_owned(),
     };
     format!("{kind} {id}")
@@ -86,6 +87,7 @@ pub(super) fn calculation(text: &str, language: Language) -> String {
     text.replace(", raised to the minimum ", "，提高至下限 ")
         .replace(", cut to the maximum ", "，降低至上限 ")
         .replace(", cut to what is left ", "，以余额为限 ")
+        .replace("taken over: ", "前系统移交：")
 }
 
 /// Who keeps releases from happening, since when, and why.
