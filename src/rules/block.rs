@@ -24,7 +24,7 @@ pub struct Dispute {
     /// Every update seen, by version.
     pub updates: Vec<(u64, ContentHash)>,
     pub closed: Option<Noted<Closing>>,
-    /// What a lost chargeback itself charged, by the refund sources (see [`Refund`]).
+    /// What a lost chargeback itself charged, by the refund sources (see [`super::order::Refund`]).
     pub charged: Amount,
     pub from_reversed: Amount,
     pub from_holds: Amount,
