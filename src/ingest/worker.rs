@@ -19,6 +19,7 @@ use crate::config::IngestStart;
 use crate::http::{Heartbeat, Readiness};
 use crate::kafka::{Admin, Error, Input, KafkaSettings, Limits, Partition, Polled};
 use crate::message::Record;
+use crate::planted::{self, Point};
 use crate::rules::time::Instant;
 use crate::store::{Store, StoreError};
 use crate::telemetry;
@@ -279,7 +280,9 @@ impl Worker {
             }
         }
         telemetry::ingest_batch(began.elapsed());
+        planted::reached(Point::BeforeOffsets);
         input.commit_for_lag_tools(&expected);
+        planted::reached(Point::AfterOffsets);
         if !halted.is_empty() {
             self.halt(input, &halted);
         }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::kafka::{self, OutputProducer, Partition, ReadBack};
 use crate::message::outgoing::{self, Outgoing};
 use crate::message::{Record, dead_letter};
-use crate::planted::{Bug, is_planted};
+use crate::planted::{self, Bug, Point, is_planted};
 use crate::store::dead_letters::Unpublished;
 use crate::store::publication::Pending;
 use crate::telemetry;
@@ -128,7 +128,9 @@ impl<'a> Session<'a> {
             return Ok(usize::from(!began_anew));
         }
         let count = lines.len() + letters.len();
+        planted::reached(Point::BeforeSend);
         self.send(&lines, &letters)?;
+        planted::reached(Point::AfterEndTransaction);
         self.read_back()?;
         telemetry::publish_batch(began.elapsed());
         Ok(count)
@@ -210,6 +212,7 @@ impl<'a> Session<'a> {
             (self.seen.take_moved(), positions)
         };
         if !records.is_empty() {
+            planted::reached(Point::BeforeNote);
             telemetry::published("all", u64::try_from(records.len()).unwrap_or(u64::MAX));
             self.handle.block_on(async {
                 let mut tx = self.setup.store.begin().await?;

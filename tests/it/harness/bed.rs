@@ -113,6 +113,11 @@ impl TestBed {
         Self::make(name, brokers, url, partitions, Some(own)).await
     }
 
+    /// On servers that somebody else started and may stop.
+    pub async fn on(name: &str, brokers: String, server_url: String, partitions: i32) -> Self {
+        Self::make(name, brokers, server_url, partitions, None).await
+    }
+
     async fn make(
         name: &str,
         brokers: String,

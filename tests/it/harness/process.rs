@@ -6,7 +6,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -103,6 +103,26 @@ impl Process {
             log,
             started: Instant::now(),
         }
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.server.id()
+    }
+
+    /// Where its log is.
+    pub fn log_path(&self) -> &Path {
+        &self.log
+    }
+
+    /// How it ended, if it did.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.server.ended().expect("a state")
+    }
+
+    /// Sends a signal by its name without `SIG`, without waiting for what comes of it.
+    pub fn signal(&mut self, name: &str) {
+        self.server.signal(name).expect("a signal");
     }
 
     /// What it has logged so far.

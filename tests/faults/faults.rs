@@ -1,0 +1,405 @@
+//! The faults: what each does, and the sign by which it is counted as having happened.
+
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use holdback::planted::Point;
+use rand::RngExt;
+use sqlx::{Connection, Executor, PgConnection, Row};
+
+use crate::history::World;
+use crate::proxy::{COMMIT, END_TXN, INIT_PRODUCER_ID, PRODUCE, Proxy, Trick};
+use crate::servers::CONNECTIONS;
+use crate::slots::Slot;
+use crate::upstream::Hanging;
+
+/// Everything that can be asked for with `--fault`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Fault {
+    Kill,
+    Point,
+    Pause,
+    Sleep,
+    Term,
+    Storm,
+    Cut,
+    Hole,
+    Slow,
+    EndTxn,
+    Produce,
+    Init,
+    Commit,
+    Broker,
+    Postgres,
+    Backends,
+    Connections,
+    Lock,
+    Hang,
+    Lag,
+}
+
+impl Fault {
+    pub const ALL: [Self; 20] = [
+        Self::Kill,
+        Self::Point,
+        Self::Pause,
+        Self::Sleep,
+        Self::Term,
+        Self::Storm,
+        Self::Cut,
+        Self::Hole,
+        Self::Slow,
+        Self::EndTxn,
+        Self::Produce,
+        Self::Init,
+        Self::Commit,
+        Self::Broker,
+        Self::Postgres,
+        Self::Backends,
+        Self::Connections,
+        Self::Lock,
+        Self::Hang,
+        Self::Lag,
+    ];
+
+    /// As `--fault` names it; the counters begin with it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Kill => "kill",
+            Self::Point => "point",
+            Self::Pause => "pause",
+            Self::Sleep => "sleep",
+            Self::Term => "sigterm",
+            Self::Storm => "storm",
+            Self::Cut => "cut",
+            Self::Hole => "hole",
+            Self::Slow => "slow",
+            Self::EndTxn => "endtxn",
+            Self::Produce => "produce",
+            Self::Init => "init",
+            Self::Commit => "commit",
+            Self::Broker => "broker",
+            Self::Postgres => "postgres",
+            Self::Backends => "backends",
+            Self::Connections => "connections",
+            Self::Lock => "lock",
+            Self::Hang => "hang",
+            Self::Lag => "lag",
+        }
+    }
+
+    /// Whether it belongs to the settlement instant rather than to any moment.
+    pub fn waits_for_the_boundary(self) -> bool {
+        matches!(self, Self::Hang | Self::Lag)
+    }
+
+    /// Whether Kafka's protocol itself can make repeats of it, which then must be counted.
+    pub fn may_repeat(self) -> bool {
+        matches!(
+            self,
+            Self::EndTxn
+                | Self::Produce
+                | Self::Init
+                | Self::Cut
+                | Self::Hole
+                | Self::Slow
+                | Self::Lag
+        )
+    }
+}
+
+/// What ends a fault.
+pub enum Healing {
+    Resume(usize),
+    Weather(usize),
+    /// A member that came for a moment only.
+    Leave(Box<Slot>),
+    Unlock(PgConnection),
+    Close(Vec<PgConnection>),
+    Commit(Hanging),
+}
+
+/// A fault under way, and when it ends.
+pub struct Heal {
+    pub at: Instant,
+    pub what: Healing,
+}
+
+impl World<'_> {
+    fn some_slot(&mut self) -> usize {
+        let count = self.slots.len();
+        self.random.random_range(0..count)
+    }
+
+    fn after(&mut self, least: u64, most: u64, what: Healing) {
+        let long = Duration::from_millis(self.random.random_range(least..most));
+        let at = Instant::now() + long;
+        self.heals.push(Heal { at, what });
+    }
+
+    /// Lets a fault happen; what lasts is ended later by [`World::heal_due`].
+    pub fn inject(&mut self, fault: Fault) -> Result<(), String> {
+        let slot = self.some_slot();
+        match fault {
+            Fault::Kill => {
+                let both = self.random.random_range(0..3) == 0;
+                for slot in [Some(slot), both.then_some((slot + 1) % self.slots.len())] {
+                    let killed = slot.is_some_and(|slot| self.slots[slot].kill());
+                    self.counters.add("kill: kill -9", u64::from(killed));
+                }
+            }
+            Fault::Point => self.crash_at_a_point(slot),
+            Fault::Pause => self.pause(&[slot], 500, 7_000, "pause: past the group's session"),
+            Fault::Sleep => {
+                let all: Vec<usize> = (0..self.slots.len()).collect();
+                self.pause(&all, 16_000, 34_000, "sleep: past the publisher's lease");
+            }
+            Fault::Term => {
+                let told = self.slots[slot].terminate();
+                self.counters.add("sigterm: sent", u64::from(told));
+            }
+            Fault::Storm => {
+                for _ in 0..self.random.random_range(1..4) {
+                    let mut member = Slot::new(self.bed, self.servers, slot, self.bug);
+                    member.start(self.bed);
+                    self.after(1_000, 5_000, Healing::Leave(Box::new(member)));
+                }
+            }
+            Fault::Cut | Fault::Hole | Fault::Slow => self.spoil_a_link(fault, slot),
+            Fault::EndTxn | Fault::Produce | Fault::Init => self.touch_a_message(fault),
+            Fault::Commit => {
+                let lose = self.random.random_range(0..3) > 0;
+                let trick = if lose { Trick::LoseReply } else { Trick::Drop };
+                self.servers.links[slot].postgres.play(COMMIT, trick);
+            }
+            Fault::Broker => self.restart_the_broker()?,
+            Fault::Postgres => self.restart_postgres()?,
+            Fault::Backends | Fault::Connections | Fault::Lock => self.trouble_postgres(fault)?,
+            Fault::Lag => {
+                // The owner of some of the dispute partitions hears nothing while holds fall due.
+                self.servers.links[slot].kafka.black_hole();
+                self.counters.add("lag: at a settlement instant", 1);
+                self.after(5_000, 7_000, Healing::Weather(slot));
+            }
+            Fault::Hang => {
+                let hanging = Hanging::begin(self.bed)?;
+                self.after(5_000, 7_000, Healing::Commit(hanging));
+            }
+        }
+        Ok(())
+    }
+
+    fn crash_at_a_point(&mut self, slot: usize) {
+        let point = Point::ALL[self.random.random_range(0..Point::ALL.len())];
+        let times = self.random.random_range(0..40);
+        let point = format!("{}:{times}", point.name());
+        self.slots[slot].crash_at(self.bed, &point);
+    }
+
+    fn pause(&mut self, slots: &[usize], least: u64, most: u64, long: &str) {
+        let duration = self.random.random_range(least..most);
+        for slot in slots {
+            if self.slots[*slot].pause() {
+                self.counters.add("pause: SIGSTOP", 1);
+                self.counters.add(long, u64::from(duration > 4_000));
+                self.after(duration, duration + 1, Healing::Resume(*slot));
+            }
+        }
+    }
+
+    fn spoil_a_link(&mut self, fault: Fault, slot: usize) {
+        let links = &self.servers.links[slot];
+        let which = self.random.random_range(0..3);
+        let proxies: &[&Proxy] = match which {
+            0 => &[&links.kafka],
+            1 => &[&links.postgres],
+            _ => &[&links.kafka, &links.postgres],
+        };
+        let latency = Duration::from_millis(self.random.random_range(20..1_500));
+        let rate = self.random.random_range(1..32) * 1024;
+        for proxy in proxies {
+            match fault {
+                Fault::Cut => proxy.cut(),
+                Fault::Hole => proxy.black_hole(),
+                _ if latency.as_millis() % 2 == 0 => proxy.slow(latency, 0),
+                _ => proxy.slow(Duration::ZERO, rate),
+            }
+        }
+        self.after(200, 6_000, Healing::Weather(slot));
+    }
+
+    /// Whoever publishes next is met: nobody knows beforehand which process that is.
+    fn touch_a_message(&mut self, fault: Fault) {
+        let kind = match fault {
+            Fault::Produce => PRODUCE,
+            Fault::Init => INIT_PRODUCER_ID,
+            _ => END_TXN,
+        };
+        let long = Duration::from_millis(self.random.random_range(800..9_000));
+        let lose = self.random.random_range(0..4) == 0;
+        let trick = if lose {
+            Trick::LoseReply
+        } else {
+            Trick::Hold(long)
+        };
+        for links in &self.servers.links {
+            links.kafka.play(kind, trick);
+        }
+        if fault == Fault::Init {
+            // A producer is made when another's transaction failed.
+            for links in &self.servers.links {
+                links.kafka.cut();
+                links.kafka.heal();
+                links.kafka.play(kind, trick);
+            }
+        }
+    }
+
+    fn restart_the_broker(&mut self) -> Result<(), String> {
+        let before = self.servers.kafka.id();
+        self.servers.kafka.kill();
+        let away = Duration::from_millis(self.random.random_range(0..2_000));
+        self.idle(away)?;
+        self.servers.kafka.restart();
+        let anew = self.servers.kafka.id() != before;
+        self.counters
+            .add("broker: kill -9 and restart", u64::from(anew));
+        Ok(())
+    }
+
+    fn restart_postgres(&mut self) -> Result<(), String> {
+        let postgres = &mut self.servers.postgres;
+        postgres
+            .kill_immediate()
+            .map_err(|error| error.to_string())?;
+        let away = Duration::from_millis(self.random.random_range(0..2_000));
+        self.idle(away)?;
+        let postgres = &mut self.servers.postgres;
+        postgres.restart().map_err(|error| error.to_string())?;
+        self.counters
+            .add("postgres: immediate shutdown and restart", 1);
+        Ok(())
+    }
+
+    fn trouble_postgres(&mut self, fault: Fault) -> Result<(), String> {
+        let url = self.bed.database_url.clone();
+        let text = |error: sqlx::Error| error.to_string();
+        let connected = self.runtime.block_on(PgConnection::connect(&url));
+        // Another fault may have taken all connections; then this one does not happen.
+        let Ok(mut connection) = connected else {
+            return Ok(());
+        };
+        match fault {
+            Fault::Backends => {
+                let ended = "SELECT count(*) FILTER (WHERE pg_terminate_backend(pid))
+                             FROM pg_stat_activity WHERE application_name = 'holdback'";
+                let row = self.runtime.block_on(connection.fetch_one(ended));
+                let ended: i64 = row.map_err(text)?.get(0);
+                let ended = u64::try_from(ended).expect("a count");
+                self.counters.add("backends: terminated", ended);
+            }
+            Fault::Lock => {
+                let lock = "BEGIN; LOCK TABLE merchants, holds IN ACCESS EXCLUSIVE MODE";
+                self.runtime
+                    .block_on(connection.execute(lock))
+                    .map_err(text)?;
+                let long = if self.random.random_range(0..10) == 0 {
+                    31_000
+                } else {
+                    5_000
+                };
+                self.after(1_000, long, Healing::Unlock(connection));
+            }
+            _ => {
+                let mut idle = Vec::new();
+                while idle.len() < CONNECTIONS {
+                    match self.runtime.block_on(PgConnection::connect(&url)) {
+                        Ok(connection) => idle.push(connection),
+                        Err(_) => {
+                            self.counters.add("connections: exhausted", 1);
+                            break;
+                        }
+                    }
+                }
+                self.after(1_000, 4_000, Healing::Close(idle));
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the faults whose time is over, or all of them.
+    pub fn heal_due(&mut self, all: bool) -> Result<(), String> {
+        let now = Instant::now();
+        let (due, later) = std::mem::take(&mut self.heals)
+            .into_iter()
+            .partition(|heal| all || heal.at <= now);
+        self.heals = later;
+        let due: Vec<Heal> = due;
+        for heal in due {
+            self.heal(heal.what)?;
+        }
+        Ok(())
+    }
+
+    fn heal(&mut self, what: Healing) -> Result<(), String> {
+        match what {
+            Healing::Resume(slot) => self.slots[slot].resume(),
+            Healing::Weather(slot) => self.servers.links[slot].heal(),
+            Healing::Leave(mut member) => {
+                let joined = member.process.as_ref().is_some_and(|process| {
+                    !process
+                        .logged("reading the merchant topic first")
+                        .is_empty()
+                });
+                self.counters
+                    .add("storm: joined and left", u64::from(joined));
+                member.kill();
+                self.logs.append(&mut member.logs);
+            }
+            Healing::Unlock(mut connection) => {
+                let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted";
+                let row = self.runtime.block_on(connection.fetch_one(waiting));
+                // The lock is gone with its connection when the server was restarted meanwhile.
+                let waiting: i64 = row.map_or(0, |row| row.get(0));
+                self.counters
+                    .add("lock: somebody waited", u64::from(waiting > 0));
+            }
+            Healing::Close(idle) => drop(idle),
+            Healing::Commit(hanging) => {
+                let aborted = hanging.abort(&self.hangs)?;
+                self.counters
+                    .add("hang: aborted upstream", u64::from(aborted));
+            }
+        }
+        Ok(())
+    }
+
+    /// What the proxies saw.
+    pub fn count_the_proxies(&mut self) {
+        let counters = &mut self.counters;
+        for links in &self.servers.links {
+            for (server, proxy) in [("Kafka", &links.kafka), ("Postgres", &links.postgres)] {
+                let happened = proxy.happened();
+                let mut take = |name: &str, counter: &AtomicU64| {
+                    let count = counter.swap(0, Ordering::SeqCst);
+                    if count > 0 {
+                        counters.add(&format!("{name}, {server}"), count);
+                    }
+                };
+                take("cut: connections", &happened.cut);
+                take("cut: refused", &happened.refused);
+                take("hole: bytes swallowed", &happened.swallowed);
+                take("slow: messages delayed", &happened.delayed);
+                take("slow: bytes throttled", &happened.throttled);
+                let mut tricks = happened
+                    .tricks
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
+                for (name, count) in std::mem::take(&mut *tricks) {
+                    counters.add(&name, count);
+                }
+            }
+        }
+    }
+}
