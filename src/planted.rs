@@ -2,7 +2,7 @@
 //! which the process can be made to crash.
 //!
 //! Guarantees that nothing is planted unless the feature `planted-bugs` was built in and
-//! `PLANTED_BUG` names the bug (`HOLDBACK_FAULT_POINT` the point and how often it is passed first,
+//! `PLANTED_BUG` names the bug (`FAULT_POINT` the point and how often it is passed first,
 //! as in `after-commit:7`); a build without the feature answers `false` at compile time.
 
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -20,6 +20,26 @@ pub enum Bug {
     MiscountSettlement,
     /// Every merchant's third journal line has no transfer.
     LoseTransfer,
+    /// The events of a batch are sent last first.
+    SwapEvents,
+    /// A doubtful Kafka transaction leaves the producer in place.
+    KeepProducer,
+    /// The freshness gate is always open.
+    ForgetGate,
+    /// Blocked money goes like any other.
+    IgnoreBlocks,
+    /// A release is written down twice.
+    DecideTwice,
+    /// Every fiftieth message moves the position and has no effect.
+    SkipInput,
+    /// A dead letter loses its key.
+    MangleLetters,
+    /// The publisher stops at the first thing that goes wrong.
+    GiveUp,
+    /// A topic that was made anew is read on as if it were the old one.
+    TrustInput,
+    /// What contradicts the journal in the output topics is overlooked.
+    TrustOutput,
 }
 
 impl Bug {
@@ -32,6 +52,16 @@ impl Bug {
             Self::ReleaseEarly => "release-early",
             Self::MiscountSettlement => "miscount-settlement",
             Self::LoseTransfer => "lose-transfer",
+            Self::SwapEvents => "swap-events",
+            Self::KeepProducer => "keep-producer",
+            Self::ForgetGate => "forget-gate",
+            Self::IgnoreBlocks => "ignore-blocks",
+            Self::DecideTwice => "decide-twice",
+            Self::SkipInput => "skip-input",
+            Self::MangleLetters => "mangle-letters",
+            Self::GiveUp => "give-up",
+            Self::TrustInput => "trust-input",
+            Self::TrustOutput => "trust-output",
         }
     }
 }
@@ -80,7 +110,7 @@ impl Point {
         Self::BeforeNote,
     ];
 
-    /// As `HOLDBACK_FAULT_POINT` names it.
+    /// As `FAULT_POINT` names it.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -106,7 +136,7 @@ pub fn reached(point: Point) {
     if !cfg!(feature = "planted-bugs") {
         return;
     }
-    let Ok(wanted) = std::env::var("HOLDBACK_FAULT_POINT") else {
+    let Ok(wanted) = std::env::var("FAULT_POINT") else {
         return;
     };
     let (name, times) = wanted.split_once(':').unwrap_or((&wanted, "0"));

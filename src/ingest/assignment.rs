@@ -10,6 +10,7 @@ use super::Rules;
 use crate::config::IngestStart;
 use crate::kafka::{self, Admin, Partition};
 use crate::message::Record;
+use crate::planted::{Bug, is_planted};
 use crate::rules::time::Instant;
 use crate::store::cases::SourceTopic;
 use crate::store::positions::{self, Position};
@@ -139,7 +140,8 @@ impl Assignment {
             return Fit::Stray;
         };
         if let Some((offset, expected)) = owned.fingerprint.take() {
-            if record.offset == offset && digest(record) != expected {
+            let foreign = record.offset == offset && digest(record) != expected;
+            if foreign && !is_planted(Bug::TrustInput) {
                 return Fit::Foreign;
             }
             if record.offset != offset {

@@ -12,6 +12,7 @@ use crate::history::World;
 use crate::proxy::{COMMIT, END_TXN, INIT_PRODUCER_ID, PRODUCE, Proxy, Trick};
 use crate::servers::CONNECTIONS;
 use crate::slots::Slot;
+use crate::twin::Twin;
 use crate::upstream::Hanging;
 
 /// Everything that can be asked for with `--fault`.
@@ -35,12 +36,15 @@ pub enum Fault {
     Backends,
     Connections,
     Lock,
+    Twin,
     Hang,
     Lag,
+    Recreated,
+    Truncated,
 }
 
 impl Fault {
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 23] = [
         Self::Kill,
         Self::Point,
         Self::Pause,
@@ -59,8 +63,11 @@ impl Fault {
         Self::Backends,
         Self::Connections,
         Self::Lock,
+        Self::Twin,
         Self::Hang,
         Self::Lag,
+        Self::Recreated,
+        Self::Truncated,
     ];
 
     /// As `--fault` names it; the counters begin with it.
@@ -84,14 +91,22 @@ impl Fault {
             Self::Backends => "backends",
             Self::Connections => "connections",
             Self::Lock => "lock",
+            Self::Twin => "twin",
             Self::Hang => "hang",
             Self::Lag => "lag",
+            Self::Recreated => "recreated",
+            Self::Truncated => "truncated",
         }
     }
 
     /// Whether it belongs to the settlement instant rather than to any moment.
     pub fn waits_for_the_boundary(self) -> bool {
         matches!(self, Self::Hang | Self::Lag)
+    }
+
+    /// Whether it is what a history ends with.
+    pub fn ends(self) -> bool {
+        matches!(self, Self::Recreated | Self::Truncated)
     }
 
     /// Whether Kafka's protocol itself can make repeats of it, which then must be counted.
@@ -117,7 +132,8 @@ pub enum Healing {
     Leave(Box<Slot>),
     Unlock(PgConnection),
     Close(Vec<PgConnection>),
-    Commit(Hanging),
+    Abort(Hanging),
+    Part(Box<Twin>),
 }
 
 /// A fault under way, and when it ends.
@@ -182,9 +198,15 @@ impl World<'_> {
                 self.counters.add("lag: at a settlement instant", 1);
                 self.after(5_000, 7_000, Healing::Weather(slot));
             }
+            Fault::Twin => {
+                if let Some(twin) = self.start_a_twin()? {
+                    self.after(5_000, 9_000, Healing::Part(Box::new(twin)));
+                }
+            }
+            Fault::Recreated | Fault::Truncated => {}
             Fault::Hang => {
                 let hanging = Hanging::begin(self.bed)?;
-                self.after(5_000, 7_000, Healing::Commit(hanging));
+                self.after(5_000, 7_000, Healing::Abort(hanging));
             }
         }
         Ok(())
@@ -366,7 +388,13 @@ impl World<'_> {
                     .add("lock: somebody waited", u64::from(waiting > 0));
             }
             Healing::Close(idle) => drop(idle),
-            Healing::Commit(hanging) => {
+            Healing::Part(twin) => {
+                let (stopped, log) = twin.end();
+                self.counters
+                    .add("twin: stopped by its alarm", u64::from(stopped));
+                self.logs.push(log);
+            }
+            Healing::Abort(hanging) => {
                 let aborted = hanging.abort(&self.hangs)?;
                 self.counters
                     .add("hang: aborted upstream", u64::from(aborted));

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use rand::rngs::StdRng;
-use rand::seq::SliceRandom as _;
+use rand::seq::{IndexedRandom as _, SliceRandom as _};
 use rand::{RngExt, SeedableRng};
 use tokio::runtime::Runtime;
 
@@ -18,10 +18,7 @@ use crate::harness::{TestBed, say};
 use crate::servers::{PROCESSES, Servers};
 use crate::slots::Slot;
 
-/// How long after the last fault everything may take: a lease of 15 s, a Kafka transaction of 30 s
-/// that was left open, back-offs, and a busy machine.
-const DRAIN: Duration = Duration::from_secs(150);
-const PARTITIONS: i32 = 4;
+pub const PARTITIONS: i32 = 4;
 /// The faults at the settlement instant begin so long before it.
 const BEFORE_THE_BOUNDARY: SignedDuration = SignedDuration::from_millis(1_500);
 
@@ -33,6 +30,19 @@ pub struct Script {
     pub faults: Vec<Fault>,
     pub bug: Option<String>,
     pub orders_per_second: u64,
+    /// How long after the last fault everything may take.
+    pub drain: Duration,
+}
+
+impl Script {
+    /// Whether a settlement instant must lie in it: short ones without a fault at it have none.
+    fn has_a_boundary(&self) -> bool {
+        self.seconds >= 40
+            || self
+                .faults
+                .iter()
+                .any(|fault| fault.waits_for_the_boundary())
+    }
 }
 
 /// What came of it.
@@ -133,7 +143,8 @@ impl World<'_> {
             slot.start(self.bed);
         }
         let now = Timestamp::from_microsecond(wall_us()).expect("an instant");
-        let boundary = full_minute_after(now, 8);
+        let ahead = if script.has_a_boundary() { 8 } else { -60 };
+        let boundary = full_minute_after(now, ahead);
         let shape = Shape {
             seconds: script.seconds,
             orders_per_second: script.orders_per_second,
@@ -158,10 +169,9 @@ impl World<'_> {
     /// One fault after the other, each of the script's once per round.
     fn break_things(&mut self, script: &Script, boundary: Timestamp) -> Result<(), String> {
         let until = Instant::now() + Duration::from_secs(script.seconds);
-        let (mut special, usual): (Vec<Fault>, Vec<Fault>) = script
-            .faults
-            .iter()
-            .partition(|fault| fault.waits_for_the_boundary());
+        let during = script.faults.iter().filter(|fault| !fault.ends());
+        let (mut special, usual): (Vec<Fault>, Vec<Fault>) =
+            during.partition(|fault| fault.waits_for_the_boundary());
         special.shuffle(&mut self.random);
         let mut round: Vec<Fault> = Vec::new();
         // Something is at work before it is disturbed.
@@ -237,10 +247,10 @@ impl World<'_> {
                 .block_on(checker::under_way(self.bed, log))
                 .unwrap_or_else(|error| Some(format!("it can't be seen: {error}")));
             let Some(state) = state else { break };
-            if began.elapsed() > DRAIN {
+            if began.elapsed() > script.drain {
+                let seconds = script.drain.as_secs();
                 found.push(format!(
-                    "not drained {} s after the last fault: {state}",
-                    DRAIN.as_secs()
+                    "drained: not {seconds} s after the last fault: {state}"
                 ));
                 break;
             }
@@ -274,6 +284,14 @@ impl World<'_> {
             self.counters
                 .add("repeats in the topics, counted", report.repeats);
             say(&format!("seed {}: {} repeats", script.seed, report.repeats));
+        }
+        let ending = script.faults.iter().filter(|fault| fault.ends());
+        let ending: Vec<Fault> = ending.copied().collect();
+        if found.is_empty()
+            && let Some(how) = ending.choose(&mut self.random)
+            && let Err(complaint) = self.lose_input(*how)
+        {
+            found.push(complaint);
         }
         Checked {
             found,

@@ -5,6 +5,7 @@
 //! machine's); a fault that was asked for and never happened fails the run.
 
 mod checker;
+mod closed;
 mod counters;
 mod faults;
 mod generator;
@@ -16,10 +17,13 @@ mod generator;
 #[path = "../it/harness/mod.rs"]
 mod harness;
 mod history;
+#[cfg(feature = "planted-bugs")]
+mod planted;
 mod proxy;
 mod runs;
 mod servers;
 mod slots;
+mod twin;
 mod upstream;
 
 use std::process::ExitCode;

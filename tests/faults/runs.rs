@@ -1,9 +1,10 @@
 //! The command line, and what a run is: one or more histories, then what really happened.
 
+use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Parser;
 use tokio::runtime::Runtime;
@@ -16,6 +17,10 @@ use crate::servers::Servers;
 
 /// After so many histories the servers are made anew: their topics only grow.
 const SERVERS_LAST: u64 = 10;
+
+/// How long after the last fault everything may take: a lease of 15 s, a Kafka transaction of 30 s
+/// that was left open, back-offs, and a busy machine.
+const DRAIN: Duration = Duration::from_secs(150);
 
 /// The short set: (seed, seconds, faults).
 const SHORT: &[(u64, u64, &str)] = &[
@@ -42,6 +47,9 @@ struct Arguments {
     /// A bug of src/planted.rs, which must turn the checker red.
     #[arg(long)]
     bug: Option<String>,
+    /// Plants every bug of planted.rs, one history each; each must turn the checker red.
+    #[arg(long)]
+    planted: bool,
     /// Orders per second.
     #[arg(long, default_value_t = 40)]
     orders: u64,
@@ -62,7 +70,7 @@ struct Arguments {
 }
 
 /// Faults by their names.
-fn faults(names: Option<&str>) -> Result<Vec<Fault>, String> {
+pub fn faults(names: Option<&str>) -> Result<Vec<Fault>, String> {
     let Some(names) = names else {
         let built = cfg!(feature = "planted-bugs");
         let all = Fault::ALL.into_iter();
@@ -88,7 +96,11 @@ pub fn main() -> ExitCode {
     if arguments.list || arguments.ignored || !meant {
         return ExitCode::SUCCESS;
     }
-    let outcome = scripts(&arguments).and_then(|scripts| run(&scripts, &arguments));
+    let outcome = if arguments.planted {
+        planted()
+    } else {
+        scripts(&arguments).and_then(|scripts| run(&scripts, &arguments))
+    };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
@@ -96,6 +108,16 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+#[cfg(feature = "planted-bugs")]
+fn planted() -> Result<(), String> {
+    crate::planted::all()
+}
+
+#[cfg(not(feature = "planted-bugs"))]
+fn planted() -> Result<(), String> {
+    Err("bugs are planted only with --features planted-bugs".to_owned())
 }
 
 fn scripts(arguments: &Arguments) -> Result<Vec<Script>, String> {
@@ -106,6 +128,7 @@ fn scripts(arguments: &Arguments) -> Result<Vec<Script>, String> {
             faults: faults(names)?,
             bug: arguments.bug.clone(),
             orders_per_second: arguments.orders,
+            drain: DRAIN,
         })
     };
     match arguments.seed {
@@ -194,7 +217,7 @@ fn tell(script: &Script, outcome: &Outcome) {
 /// A fault that is asked for and does not happen proves nothing.
 fn never_happened(scripts: &[Script], counters: &Counters) -> Result<(), String> {
     let asked = scripts.iter().flat_map(|script| &script.faults);
-    let missing: Vec<&str> = asked
+    let missing: BTreeSet<&str> = asked
         .map(|fault| fault.name())
         .filter(|name| counters.of(name) == 0)
         .collect();
@@ -205,7 +228,7 @@ fn never_happened(scripts: &[Script], counters: &Counters) -> Result<(), String>
 }
 
 /// Where a history keeps what it writes.
-fn folder(seed: u64) -> Result<PathBuf, String> {
+pub fn folder(seed: u64) -> Result<PathBuf, String> {
     let name = format!("faults-{}-{seed}", std::process::id());
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;

@@ -66,11 +66,6 @@ impl Slot {
         }
     }
 
-    /// Overrides a setting from the next start on.
-    pub fn set(&mut self, key: &str, value: &str) {
-        self.settings.push((key.to_owned(), value.to_owned()));
-    }
-
     pub fn start(&mut self, bed: &TestBed) {
         let mut settings: Vec<(&str, &str)> = self
             .settings
@@ -78,7 +73,7 @@ impl Slot {
             .map(|(key, value)| (key.as_str(), value.as_str()))
             .collect();
         if let Some(point) = &self.point {
-            settings.push(("HOLDBACK_FAULT_POINT", point));
+            settings.push(("FAULT_POINT", point));
         }
         let process = Process::start(bed, ROLES, &settings);
         self.logs.push(process.log_path().to_path_buf());

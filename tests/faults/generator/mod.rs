@@ -51,11 +51,6 @@ impl Generator {
         Self { thread, stop }
     }
 
-    /// Whether everything is sent and acknowledged.
-    pub fn is_done(&self) -> bool {
-        self.thread.is_finished()
-    }
-
     /// Sends what is left at once, and waits until all of it is acknowledged.
     pub fn finish(self) -> Result<(), String> {
         self.stop.store(true, Ordering::SeqCst);

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use holdback::demo::child::Supervised;
 
-use super::{TestBed, say};
+use super::{TestBed, environment, say};
 
 /// How long a process may take to be ready; a machine busy with other tests is slow.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -34,7 +34,10 @@ pub struct Ended {
 
 /// The program with the settings of this test; `more` is added, an empty value takes away.
 pub fn holdback(bed: &TestBed, arguments: &[&str], more: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_holdback"));
+    // Another build of it, to keep while this one changes.
+    let program = environment("HOLDBACK_TEST_PROGRAM");
+    let mut command =
+        Command::new(program.unwrap_or_else(|| env!("CARGO_BIN_EXE_holdback").to_owned()));
     command
         .args(arguments)
         // No settings file lies here.
