@@ -23,7 +23,7 @@ const PLANTED: &[(Bug, &str, &str)] = &[
     (Bug::SkipInput, "none", "state"),
     (Bug::MangleLetters, "none", "dead letters"),
     (Bug::GiveUp, "cut", "drained"),
-    (Bug::TrustOutput, "twin", "topic = journal"),
+    (Bug::TrustOutput, "twin", "fail closed"),
     (Bug::TrustInput, "recreated", "fail closed"),
     (Bug::ForgetGate, "hang", "gate"),
     (Bug::ForgetGate, "lag", "blocked"),

@@ -3,7 +3,6 @@
 
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
 
 use sqlx::{Connection, Executor, PgConnection, Row};
 
@@ -46,12 +45,16 @@ impl World<'_> {
 }
 
 impl Twin {
-    /// Ends it; whether it has stopped itself with its alarm, and its log.
-    pub fn end(self) -> (bool, PathBuf) {
+    /// Ends it; whether it has stopped itself with its alarm, or that it went to work; and its log.
+    pub fn end(self) -> (Result<bool, String>, PathBuf) {
         let stopped = self.0.log().contains("\"alarm\":\"publisher_fault\"");
+        let works = !self.0.logged("publishing").is_empty();
         let log = self.0.log_path().to_path_buf();
         self.0.kill();
-        std::thread::sleep(Duration::from_millis(10));
-        (stopped, log)
+        if works {
+            let why = "a second deployment publishes to the topics of the first";
+            return (Err(why.to_owned()), log);
+        }
+        (Ok(stopped), log)
     }
 }
