@@ -213,8 +213,12 @@ impl World<'_> {
     }
 
     fn crash_at_a_point(&mut self, slot: usize) {
+        // One that is on its way to a point gets there.
+        if self.slots[slot].point.is_some() {
+            return;
+        }
         let point = Point::ALL[self.random.random_range(0..Point::ALL.len())];
-        let times = self.random.random_range(0..40);
+        let times = self.random.random_range(0..6);
         let point = format!("{}:{times}", point.name());
         self.slots[slot].crash_at(self.bed, &point);
     }

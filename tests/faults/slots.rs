@@ -36,7 +36,7 @@ pub struct Slot {
     restart_at: Instant,
     pub paused: bool,
     /// The point at which it is going to crash.
-    point: Option<String>,
+    pub point: Option<String>,
     asked_to_end: Option<Instant>,
     pub logs: Vec<PathBuf>,
 }
