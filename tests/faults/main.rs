@@ -4,6 +4,7 @@
 //! Guarantees: a seed plays the same facts and the same faults in the same order (how they meet is the
 //! machine's); a fault that was asked for and never happened fails the run.
 
+mod bounded;
 mod checker;
 mod closed;
 mod counters;

@@ -22,7 +22,7 @@ const PLANTED: &[(Bug, &str, &str)] = &[
     (Bug::DecideTwice, "none", "decided once"),
     (Bug::SkipInput, "none", "state"),
     (Bug::MangleLetters, "none", "dead letters"),
-    (Bug::GiveUp, "cut", "drained"),
+    (Bug::GiveUp, "broker", "drained"),
     (Bug::TrustOutput, "twin", "fail closed"),
     (Bug::TrustInput, "recreated", "fail closed"),
     (Bug::ForgetGate, "hang", "gate"),

@@ -50,6 +50,9 @@ struct Arguments {
     /// Plants every bug of planted.rs, one history each; each must turn the checker red.
     #[arg(long)]
     planted: bool,
+    /// Plays loads that no sane upstream sends, and measures.
+    #[arg(long)]
+    bounded: bool,
     /// Orders per second.
     #[arg(long, default_value_t = 40)]
     orders: u64,
@@ -98,6 +101,8 @@ pub fn main() -> ExitCode {
     }
     let outcome = if arguments.planted {
         planted()
+    } else if arguments.bounded {
+        crate::bounded::all()
     } else {
         scripts(&arguments).and_then(|scripts| run(&scripts, &arguments))
     };
