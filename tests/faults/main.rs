@@ -8,6 +8,7 @@ mod bounded;
 mod checker;
 mod closed;
 mod counters;
+mod disk;
 mod faults;
 mod generator;
 #[expect(

@@ -77,8 +77,10 @@ pub fn faults(names: Option<&str>) -> Result<Vec<Fault>, String> {
     let Some(names) = names else {
         let built = cfg!(feature = "planted-bugs");
         let all = Fault::ALL.into_iter();
+        let small = crate::disk::is_small();
         // Processes without the feature have no points to crash at.
-        return Ok(all.filter(|it| built || *it != Fault::Point).collect());
+        let possible = all.filter(|it| built || *it != Fault::Point);
+        return Ok(possible.filter(|it| small || *it != Fault::Disk).collect());
     };
     let known = |name: &str| {
         let fault = Fault::ALL.into_iter().find(|fault| fault.name() == name);

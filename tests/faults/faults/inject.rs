@@ -1,146 +1,17 @@
-//! The faults: what each does, and the sign by which it is counted as having happened.
+//! What each fault does, and the sign by which it is counted as having happened.
 
-use std::sync::PoisonError;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use holdback::planted::Point;
 use rand::RngExt;
 use sqlx::{Connection, Executor, PgConnection, Row};
 
+use super::{Fault, Heal, Healing};
 use crate::history::World;
 use crate::proxy::{COMMIT, END_TXN, INIT_PRODUCER_ID, PRODUCE, Proxy, Trick};
 use crate::servers::CONNECTIONS;
 use crate::slots::Slot;
-use crate::twin::Twin;
 use crate::upstream::Hanging;
-
-/// Everything that can be asked for with `--fault`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Fault {
-    Kill,
-    Point,
-    Pause,
-    Sleep,
-    Term,
-    Storm,
-    Cut,
-    Hole,
-    Slow,
-    EndTxn,
-    Produce,
-    Init,
-    Commit,
-    Broker,
-    Postgres,
-    Backends,
-    Connections,
-    Lock,
-    Twin,
-    Hang,
-    Lag,
-    Recreated,
-    Truncated,
-}
-
-impl Fault {
-    pub const ALL: [Self; 23] = [
-        Self::Kill,
-        Self::Point,
-        Self::Pause,
-        Self::Sleep,
-        Self::Term,
-        Self::Storm,
-        Self::Cut,
-        Self::Hole,
-        Self::Slow,
-        Self::EndTxn,
-        Self::Produce,
-        Self::Init,
-        Self::Commit,
-        Self::Broker,
-        Self::Postgres,
-        Self::Backends,
-        Self::Connections,
-        Self::Lock,
-        Self::Twin,
-        Self::Hang,
-        Self::Lag,
-        Self::Recreated,
-        Self::Truncated,
-    ];
-
-    /// As `--fault` names it; the counters begin with it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Kill => "kill",
-            Self::Point => "point",
-            Self::Pause => "pause",
-            Self::Sleep => "sleep",
-            Self::Term => "sigterm",
-            Self::Storm => "storm",
-            Self::Cut => "cut",
-            Self::Hole => "hole",
-            Self::Slow => "slow",
-            Self::EndTxn => "endtxn",
-            Self::Produce => "produce",
-            Self::Init => "init",
-            Self::Commit => "commit",
-            Self::Broker => "broker",
-            Self::Postgres => "postgres",
-            Self::Backends => "backends",
-            Self::Connections => "connections",
-            Self::Lock => "lock",
-            Self::Twin => "twin",
-            Self::Hang => "hang",
-            Self::Lag => "lag",
-            Self::Recreated => "recreated",
-            Self::Truncated => "truncated",
-        }
-    }
-
-    /// Whether it belongs to the settlement instant rather than to any moment.
-    pub fn waits_for_the_boundary(self) -> bool {
-        matches!(self, Self::Hang | Self::Lag)
-    }
-
-    /// Whether it is what a history ends with.
-    pub fn ends(self) -> bool {
-        matches!(self, Self::Recreated | Self::Truncated)
-    }
-
-    /// Whether Kafka's protocol itself can make repeats of it, which then must be counted.
-    pub fn may_repeat(self) -> bool {
-        matches!(
-            self,
-            Self::EndTxn
-                | Self::Produce
-                | Self::Init
-                | Self::Cut
-                | Self::Hole
-                | Self::Slow
-                | Self::Lag
-        )
-    }
-}
-
-/// What ends a fault.
-pub enum Healing {
-    Resume(usize),
-    Weather(usize),
-    /// A member that came for a moment only.
-    Leave(Box<Slot>),
-    Unlock(PgConnection),
-    Close(Vec<PgConnection>),
-    Abort(Hanging),
-    Part(Box<Twin>),
-}
-
-/// A fault under way, and when it ends.
-pub struct Heal {
-    pub at: Instant,
-    pub what: Healing,
-}
 
 impl World<'_> {
     fn some_slot(&mut self) -> usize {
@@ -197,6 +68,11 @@ impl World<'_> {
                 self.servers.links[slot].kafka.black_hole();
                 self.counters.add("lag: at a settlement instant", 1);
                 self.after(5_000, 7_000, Healing::Weather(slot));
+            }
+            Fault::Disk => {
+                if let Some(filler) = self.fill_the_disk() {
+                    self.after(2_000, 6_000, Healing::Room(filler));
+                }
             }
             Fault::Twin => {
                 if let Some(twin) = self.start_a_twin()? {
@@ -353,87 +229,5 @@ impl World<'_> {
             }
         }
         Ok(())
-    }
-
-    /// Ends the faults whose time is over, or all of them.
-    pub fn heal_due(&mut self, all: bool) -> Result<(), String> {
-        let now = Instant::now();
-        let (due, later) = std::mem::take(&mut self.heals)
-            .into_iter()
-            .partition(|heal| all || heal.at <= now);
-        self.heals = later;
-        let due: Vec<Heal> = due;
-        for heal in due {
-            self.heal(heal.what)?;
-        }
-        Ok(())
-    }
-
-    fn heal(&mut self, what: Healing) -> Result<(), String> {
-        match what {
-            Healing::Resume(slot) => self.slots[slot].resume(),
-            Healing::Weather(slot) => self.servers.links[slot].heal(),
-            Healing::Leave(mut member) => {
-                let joined = member.process.as_ref().is_some_and(|process| {
-                    !process
-                        .logged("reading the merchant topic first")
-                        .is_empty()
-                });
-                self.counters
-                    .add("storm: joined and left", u64::from(joined));
-                member.kill();
-                self.logs.append(&mut member.logs);
-            }
-            Healing::Unlock(mut connection) => {
-                let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted";
-                let row = self.runtime.block_on(connection.fetch_one(waiting));
-                // The lock is gone with its connection when the server was restarted meanwhile.
-                let waiting: i64 = row.map_or(0, |row| row.get(0));
-                self.counters
-                    .add("lock: somebody waited", u64::from(waiting > 0));
-            }
-            Healing::Close(idle) => drop(idle),
-            Healing::Part(twin) => {
-                let (ended, log) = twin.end();
-                let stopped = ended.map_err(|why| format!("fail closed: {why}"))?;
-                self.counters
-                    .add("twin: stopped by its alarm", u64::from(stopped));
-                self.logs.push(log);
-            }
-            Healing::Abort(hanging) => {
-                let aborted = hanging.abort(&self.hangs)?;
-                self.counters
-                    .add("hang: aborted upstream", u64::from(aborted));
-            }
-        }
-        Ok(())
-    }
-
-    /// What the proxies saw.
-    pub fn count_the_proxies(&mut self) {
-        let counters = &mut self.counters;
-        for links in &self.servers.links {
-            for (server, proxy) in [("Kafka", &links.kafka), ("Postgres", &links.postgres)] {
-                let happened = proxy.happened();
-                let mut take = |name: &str, counter: &AtomicU64| {
-                    let count = counter.swap(0, Ordering::SeqCst);
-                    if count > 0 {
-                        counters.add(&format!("{name}, {server}"), count);
-                    }
-                };
-                take("cut: connections", &happened.cut);
-                take("cut: refused", &happened.refused);
-                take("hole: bytes swallowed", &happened.swallowed);
-                take("slow: messages delayed", &happened.delayed);
-                take("slow: bytes throttled", &happened.throttled);
-                let mut tricks = happened
-                    .tricks
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner);
-                for (name, count) in std::mem::take(&mut *tricks) {
-                    counters.add(&name, count);
-                }
-            }
-        }
     }
 }
