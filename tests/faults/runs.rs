@@ -47,7 +47,7 @@ struct Arguments {
     /// A bug of src/planted.rs, which must turn the checker red.
     #[arg(long)]
     bug: Option<String>,
-    /// Plants every bug of planted.rs, one history each; each must turn the checker red.
+    /// Plants every bug of planted.rs (with --bug: one), a history each; each must turn the checker red.
     #[arg(long)]
     planted: bool,
     /// Plays loads that no sane upstream sends, and measures.
@@ -102,7 +102,7 @@ pub fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let outcome = if arguments.planted {
-        planted()
+        planted(arguments.bug.as_deref())
     } else if arguments.bounded {
         crate::bounded::all()
     } else {
@@ -118,12 +118,12 @@ pub fn main() -> ExitCode {
 }
 
 #[cfg(feature = "planted-bugs")]
-fn planted() -> Result<(), String> {
-    crate::planted::all()
+fn planted(only: Option<&str>) -> Result<(), String> {
+    crate::planted::all(only)
 }
 
 #[cfg(not(feature = "planted-bugs"))]
-fn planted() -> Result<(), String> {
+fn planted(_: Option<&str>) -> Result<(), String> {
     Err("bugs are planted only with --features planted-bugs".to_owned())
 }
 

@@ -53,6 +53,8 @@ struct Planner {
     shape: Shape,
     now: Timestamp,
     plan: Plan,
+    /// Orders of merchants M without a dispute, and when they are sent.
+    quiet: Vec<(String, String, u64)>,
 }
 
 impl Plan {
@@ -69,6 +71,7 @@ impl Plan {
                 early: 0,
                 late: 0,
             },
+            quiet: Vec::new(),
         };
         for kind in KINDS {
             for number in 0..shape.merchants {
@@ -83,6 +86,7 @@ impl Plan {
             planner.bad(number);
             planner.orphan(number);
         }
+        planner.rush();
         planner.repeat();
         let mut plan = planner.plan;
         plan.messages.sort_by_key(|message| message.at_ms);
@@ -189,6 +193,8 @@ impl Planner {
         }
         if kind != 'S' && self.one_in(4) {
             self.dispute(kind, &merchant, &order, amount, at_ms);
+        } else if kind == 'M' && lag == 0 {
+            self.quiet.push((merchant.clone(), order.clone(), at_ms));
         } else if self.one_in(3) {
             self.refunds(&merchant, &order, amount, at_ms, None);
         }
@@ -257,6 +263,27 @@ impl Planner {
             let closing = json!({"dispute_id": dispute, "order_id": order,
                 "merchant_id": merchant, "outcome": outcome, "closed_at": closed});
             self.push(at, "dispute", "dispute.closed.v1", &closing);
+        }
+    }
+
+    /// Disputes in the last moment before the settlement instant: whoever lags behind with one of
+    /// their partitions must not be overtaken by the clock.
+    fn rush(&mut self) {
+        let ahead = self.plan.boundary.duration_since(self.now).as_millis();
+        let Some(last) = u64::try_from(ahead)
+            .ok()
+            .and_then(|ahead| ahead.checked_sub(3000))
+        else {
+            return;
+        };
+        let quiet = std::mem::take(&mut self.quiet);
+        let known = quiet.iter().filter(|(_, _, at_ms)| *at_ms < last);
+        for (merchant, order, _) in known.take(40) {
+            let opened_at = (self.now - SignedDuration::from_mins(20)).to_string();
+            let opening = json!({"dispute_id": format!("D-{order}"), "order_id": order,
+                "merchant_id": merchant, "kind": "complaint", "opened_at": opened_at});
+            let at_ms = last + self.random.random_range(1800..2900);
+            self.push(at_ms, "dispute", "dispute.opened.v1", &opening);
         }
     }
 
