@@ -37,10 +37,10 @@ pub fn is_small() -> bool {
 impl World<'_> {
     /// Fills the disk to the last byte.
     pub fn fill_the_disk(&mut self) -> Option<Filler> {
-        if !is_small() {
+        let path = std::env::temp_dir().join("holdback-filler");
+        if path.exists() || !is_small() {
             return None;
         }
-        let path = std::env::temp_dir().join("holdback-filler");
         let mut file = File::create(&path).ok()?;
         let piece = vec![7; 1 << 16];
         let full = loop {

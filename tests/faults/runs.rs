@@ -53,6 +53,9 @@ struct Arguments {
     /// Plays loads that no sane upstream sends, and measures.
     #[arg(long)]
     bounded: bool,
+    /// How many times as much --bounded sends.
+    #[arg(long, default_value_t = 1)]
+    scale: usize,
     /// Orders per second.
     #[arg(long, default_value_t = 40)]
     orders: u64,
@@ -104,7 +107,7 @@ pub fn main() -> ExitCode {
     let outcome = if arguments.planted {
         planted(arguments.bug.as_deref())
     } else if arguments.bounded {
-        crate::bounded::all()
+        crate::bounded::all(arguments.scale)
     } else {
         scripts(&arguments).and_then(|scripts| run(&scripts, &arguments))
     };
