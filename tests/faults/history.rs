@@ -175,7 +175,7 @@ impl World<'_> {
         special.shuffle(&mut self.random);
         // Whoever sleeps hears nothing of the other faults.
         let mut usual = usual;
-        if usual.len() > 5 && script.seed % 4 != 0 {
+        if usual.len() > 5 && !script.seed.is_multiple_of(4) {
             usual.retain(|fault| *fault != Fault::Sleep);
         }
         let mut round: Vec<Fault> = Vec::new();

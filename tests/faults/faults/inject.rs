@@ -124,7 +124,7 @@ impl World<'_> {
             match fault {
                 Fault::Cut => proxy.cut(),
                 Fault::Hole => proxy.black_hole(),
-                _ if latency.as_millis() % 2 == 0 => proxy.slow(latency, 0),
+                _ if latency.as_millis().is_multiple_of(2) => proxy.slow(latency, 0),
                 _ => proxy.slow(Duration::ZERO, rate),
             }
         }
