@@ -69,12 +69,13 @@ struct Facts {
     count: usize,
 }
 
-/// Plays every load, so many times as large, each in a deployment of its own.
-pub fn all(scale: usize) -> Result<(), String> {
+/// Plays every load, so many times as large, or the one whose name this is part of, each in a deployment of its own.
+pub fn all(scale: usize, name: Option<&str>) -> Result<(), String> {
     let runtime = Runtime::new().map_err(|error| error.to_string())?;
     let servers = Servers::start()?;
     let mut over = Vec::new();
-    for load in LOADS {
+    let wanted = |load: &&Load| name.is_none_or(|name| load.name.contains(name));
+    for load in LOADS.iter().filter(wanted) {
         let count = load.count * scale;
         let (peak, took) = match play(&runtime, &servers, load, count) {
             Ok(measured) => measured,

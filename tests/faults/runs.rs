@@ -53,6 +53,9 @@ struct Arguments {
     /// Plays loads that no sane upstream sends, and measures.
     #[arg(long)]
     bounded: bool,
+    /// A part of the name of the one load that --bounded sends.
+    #[arg(long)]
+    load: Option<String>,
     /// How many times as much --bounded sends.
     #[arg(long, default_value_t = 1)]
     scale: usize,
@@ -107,7 +110,7 @@ pub fn main() -> ExitCode {
     let outcome = if arguments.planted {
         planted(arguments.bug.as_deref())
     } else if arguments.bounded {
-        crate::bounded::all(arguments.scale)
+        crate::bounded::all(arguments.scale, arguments.load.as_deref())
     } else {
         scripts(&arguments).and_then(|scripts| run(&scripts, &arguments))
     };
