@@ -4,6 +4,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use rand::RngExt;
 use sqlx::{Executor, Row};
 
 use super::{Heal, Healing};
@@ -36,7 +37,12 @@ impl World<'_> {
                 });
                 self.counters
                     .add("storm: joined and left", u64::from(joined));
-                member.kill();
+                // Half of them say goodbye; while faults last they may fail to.
+                if self.random.random() {
+                    drop(member.end());
+                } else {
+                    member.kill();
+                }
                 self.logs.append(&mut member.logs);
             }
             Healing::Unlock(mut connection) => {
