@@ -1,6 +1,6 @@
 //! What the generator's log says that happened, each fact once however often it was sent.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
@@ -124,6 +124,8 @@ pub struct Truth {
     pub orphans: Vec<String>,
     /// Messages that can't be read, by topic, partition and offset: key and value.
     pub bad: BTreeMap<(String, i32, i64), (String, String)>,
+    /// Values that may lie somewhere else, too.
+    pub doubtful: HashSet<String>,
     /// By topic and partition, the offset after the last message.
     pub ends: HashMap<(String, i32), i64>,
 }
@@ -148,15 +150,20 @@ impl Truth {
     }
 
     fn note(&mut self, logged: &Logged) -> Result<(), String> {
-        let end = self
-            .ends
-            .entry((logged.topic.clone(), logged.partition))
-            .or_default();
-        *end = (*end).max(logged.offset + 1);
+        let place = (logged.topic.clone(), logged.partition);
+        let known = logged.offset >= 0;
+        if known {
+            let end = self.ends.entry(place).or_default();
+            *end = (*end).max(logged.offset + 1);
+        } else {
+            self.doubtful.insert(logged.value.clone());
+        }
         let Ok(value) = serde_json::from_str::<Value>(&logged.value) else {
-            let place = (logged.topic.clone(), logged.partition, logged.offset);
-            self.bad
-                .insert(place, (logged.key.clone(), logged.value.clone()));
+            if known {
+                let place = (logged.topic.clone(), logged.partition, logged.offset);
+                let bytes = (logged.key.clone(), logged.value.clone());
+                self.bad.insert(place, bytes);
+            }
             return Ok(());
         };
         if logged.kind == "agreement.published.v1" {

@@ -28,6 +28,7 @@ pub struct Logged {
     /// By its name in the contract.
     pub topic: String,
     pub partition: i32,
+    /// Negative: the broker refused it, and may have written it all the same.
     pub offset: i64,
     pub kind: String,
     pub key: String,

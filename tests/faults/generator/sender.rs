@@ -23,35 +23,66 @@ pub struct Sender {
     topics: BTreeMap<&'static str, String>,
 }
 
+/// A message on its way.
+struct Sending {
+    topic: &'static str,
+    logged: Logged,
+}
+
 /// Writes a line for each acknowledgement.
 struct Ledger {
     file: Mutex<BufWriter<File>>,
     sent: AtomicU64,
     acknowledged: AtomicU64,
-    failed: Mutex<Vec<String>>,
+    /// What the broker refused, though it may have written it; to be sent again.
+    doubtful: Mutex<Vec<Planned>>,
 }
 
 impl ClientContext for Ledger {}
 
 impl ProducerContext for Ledger {
-    type DeliveryOpaque = Box<Logged>;
+    type DeliveryOpaque = Box<Sending>;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, mut logged: Box<Logged>) {
+    fn delivery(&self, result: &DeliveryResult<'_>, sending: Box<Sending>) {
+        let Sending { topic, mut logged } = *sending;
         match result {
             Ok(message) => {
                 logged.acked_us = wall_us();
                 logged.partition = message.partition();
                 logged.offset = message.offset();
-                let line = serde_json::to_string(&logged).expect("JSON");
-                let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-                writeln!(file, "{line}").expect("the log can be written");
+                self.write(&logged);
                 self.acknowledged.fetch_add(1, Ordering::SeqCst);
             }
-            Err((error, _)) => {
-                let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-                failed.push(format!("{}: {error}", logged.topic));
+            Err(_) => {
+                let planned = Planned {
+                    at_ms: 0,
+                    topic,
+                    kind: logged.kind.clone(),
+                    key: logged.key.clone(),
+                    value: logged.value.clone(),
+                };
+                // It may lie there, nobody knows where.
+                logged.offset = -1;
+                logged.acked_us = i64::MAX;
+                self.write(&logged);
+                let mut doubtful = self.doubtful.lock().unwrap_or_else(PoisonError::into_inner);
+                doubtful.push(planned);
+                self.acknowledged.fetch_add(1, Ordering::SeqCst);
             }
         }
+    }
+}
+
+impl Ledger {
+    fn write(&self, logged: &Logged) {
+        let line = serde_json::to_string(logged).expect("JSON");
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        writeln!(file, "{line}").expect("the log can be written");
+    }
+
+    fn take_doubtful(&self) -> Vec<Planned> {
+        let mut doubtful = self.doubtful.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *doubtful)
     }
 }
 
@@ -62,7 +93,7 @@ impl Sender {
             file: Mutex::new(BufWriter::new(File::create(log).expect("a log"))),
             sent: AtomicU64::new(0),
             acknowledged: AtomicU64::new(0),
-            failed: Mutex::new(Vec::new()),
+            doubtful: Mutex::default(),
         };
         let producer = ClientConfig::new()
             .set("bootstrap.servers", brokers)
@@ -96,7 +127,7 @@ impl Sender {
             let value = Some(value);
             all = all.insert(Header { key, value });
         }
-        let logged = Box::new(Logged {
+        let logged = Logged {
             sent_us: wall_us(),
             acked_us: 0,
             topic: planned.topic.to_owned(),
@@ -105,8 +136,12 @@ impl Sender {
             kind: planned.kind,
             key: planned.key,
             value: planned.value,
+        };
+        let sending = Box::new(Sending {
+            topic: planned.topic,
+            logged,
         });
-        let mut record = BaseRecord::<str, str, Box<Logged>>::with_opaque_to(&topic, logged)
+        let mut record = BaseRecord::<str, str, Box<Sending>>::with_opaque_to(&topic, sending)
             .key(&key)
             .payload(&value)
             .headers(all);
@@ -126,15 +161,20 @@ impl Sender {
             let sent = ledger.sent.load(Ordering::SeqCst);
             sent - ledger.acknowledged.load(Ordering::SeqCst)
         };
-        while open() > 0 {
-            let failed = ledger.failed.lock().unwrap_or_else(PoisonError::into_inner);
-            if !failed.is_empty() || Instant::now() > until {
+        loop {
+            let doubtful = ledger.take_doubtful();
+            if open() == 0 && doubtful.is_empty() {
+                break;
+            }
+            for planned in doubtful {
+                self.send(planned);
+            }
+            if Instant::now() > until {
                 return Err(format!(
-                    "the generator: {} messages without an answer, refused: {failed:?}",
+                    "the generator: {} messages without an answer",
                     open()
                 ));
             }
-            drop(failed);
             std::thread::sleep(Duration::from_millis(10));
         }
         let mut file = ledger.file.lock().unwrap_or_else(PoisonError::into_inner);
