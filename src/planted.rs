@@ -36,7 +36,11 @@ pub enum Bug {
     MangleLetters,
     /// The publisher stops at the first thing that goes wrong.
     GiveUp,
-    /// A topic that was made anew is read on as if it were the old one.
+    /// Positions move in a transaction of their own, before the effects.
+    PositionFirst,
+    /// Every process sends under a transactional id of its own, so nobody is fenced.
+    OwnProducer,
+    /// A topic that was made anew, or cut short, is read on as if it were the old one.
     TrustInput,
     /// What contradicts the journal in the output topics is overlooked.
     TrustOutput,
@@ -60,6 +64,8 @@ impl Bug {
             Self::SkipInput => "skip-input",
             Self::MangleLetters => "mangle-letters",
             Self::GiveUp => "give-up",
+            Self::PositionFirst => "position-first",
+            Self::OwnProducer => "own-producer",
             Self::TrustInput => "trust-input",
             Self::TrustOutput => "trust-output",
         }

@@ -173,6 +173,9 @@ fn owned(position: &Position, next: i64, low: i64) -> Owned {
 
 /// Why a position lies outside of the log, if it does.
 fn outside(next: i64, low: i64, end: i64) -> Option<String> {
+    if is_planted(Bug::TrustInput) {
+        return None;
+    }
     if next < low {
         return Some(format!(
             "offsets {next} to {} are gone and were not applied",
