@@ -42,12 +42,12 @@ const PLANTED: &[(Bug, &str, &str)] = &[
     (Bug::ForgetGate, "lag", "blocked"),
 ];
 
-/// Plays a history with each, or with the one of this name.
+/// Plays a history with each, or with those of these names.
 pub fn all(only: Option<&str>) -> Result<(), String> {
     let runtime = Runtime::new().map_err(|error| error.to_string())?;
     let mut servers = None;
     let mut unseen = Vec::new();
-    let wanted = |bug: Bug| only.is_none_or(|only| only == bug.name());
+    let wanted = |bug: Bug| only.is_none_or(|only| only.split(',').any(|name| name == bug.name()));
     let numbered = (1_u64..).zip(PLANTED);
     for (seed, (bug, names, invariant)) in numbered.filter(|(_, (bug, ..))| wanted(*bug)) {
         let mut running = match servers.take() {

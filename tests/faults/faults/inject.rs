@@ -201,9 +201,10 @@ impl World<'_> {
                 self.counters.add("backends: terminated", ended);
             }
             Fault::Lock => {
-                let lock = "BEGIN; LOCK TABLE merchants IN ACCESS EXCLUSIVE MODE";
+                let lock =
+                    "SET lock_timeout = 2000; BEGIN; LOCK TABLE merchants IN ACCESS EXCLUSIVE MODE";
                 let locked = self.runtime.block_on(connection.execute(lock));
-                // Whoever gives way in a deadlock has no lock.
+                // Whoever gives way, in a deadlock or to a lock of before, has none.
                 if locked.is_err() {
                     return Ok(());
                 }
