@@ -15,6 +15,7 @@ use crate::servers::{Servers, by_way_of};
 const ROLES: &str = "ingest,release,publish,http";
 const ABORT: i32 = 6;
 const SEGMENTATION: i32 = 11;
+const TERMINATED: i32 = 15;
 /// What a process needs to end after SIGTERM, its deadline of 5 s included.
 const ENDING: Duration = Duration::from_secs(9);
 
@@ -109,6 +110,10 @@ impl Slot {
                 counters.add(&format!("point {name}"), 1);
             }
             (Some(0 | 1), ..) if self.asked_to_end.is_some() => counters.add("sigterm: ended", 1),
+            // It had only just begun and did not listen yet.
+            (_, Some(TERMINATED), _) if self.asked_to_end.is_some() => {
+                counters.add("sigterm: ended before it listened", 1);
+            }
             // librdkafka reads what it never wrote when a partition has no leader for a moment
             // (its issue 5280, open): the process is gone, what it promised is not.
             (_, Some(SEGMENTATION), _) => counters.add("known: librdkafka's segmentation fault", 1),

@@ -20,6 +20,8 @@ pub struct Event {
     pub id: String,
     /// `hold.created`
     pub kind: String,
+    /// By the clock of the process that sent it.
+    pub sent_us: i64,
     pub body: Value,
     bytes: Vec<u8>,
 }
@@ -53,6 +55,7 @@ impl Event {
             previous: number("previous")?,
             id: header("ce_id")?,
             kind: kind.to_owned(),
+            sent_us: seen.timestamp_ms * 1000,
             bytes: seen.value,
             body,
         })

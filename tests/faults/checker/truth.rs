@@ -41,7 +41,7 @@ impl Agreement {
     /// When a term's hold is due, blocks aside.
     pub fn release_at(&self, term: &Term, order: &Order) -> Option<Timestamp> {
         let anchor = if term.confirmed {
-            order.confirmed.as_ref()?.1
+            order.confirmed?
         } else {
             order.completed_at?
         };
@@ -76,9 +76,7 @@ impl Dispute {
 pub struct Order {
     pub amount: i64,
     pub completed_at: Option<Timestamp>,
-    pub sent_us: i64,
-    /// When the confirmation was sent first, and what it says.
-    pub confirmed: Option<(i64, Timestamp)>,
+    pub confirmed: Option<Timestamp>,
     pub cancelled: bool,
     pub refunds: BTreeMap<String, (i64, Option<String>)>,
     pub disputes: BTreeMap<String, Dispute>,
@@ -176,16 +174,10 @@ impl Truth {
         match logged.kind.as_str() {
             "order.completed.v1" => {
                 order.amount = amount(&value)?.ok_or("an order without an amount")?;
-                if order.completed_at.is_none() {
-                    order.sent_us = logged.sent_us;
-                }
-                order.sent_us = order.sent_us.min(logged.sent_us);
                 order.completed_at = Some(instant(&value, "completed_at")?);
             }
             "order.confirmed.v1" => {
-                let at = instant(&value, "confirmed_at")?;
-                let first = order.confirmed.map_or(logged.sent_us, |(first, _)| first);
-                order.confirmed = Some((first.min(logged.sent_us), at));
+                order.confirmed = Some(instant(&value, "confirmed_at")?);
             }
             "order.cancelled.v1" => order.cancelled = true,
             "refund.succeeded.v1" => {

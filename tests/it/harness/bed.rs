@@ -75,6 +75,8 @@ pub struct Seen {
     pub key: Option<String>,
     pub headers: BTreeMap<String, String>,
     pub value: Vec<u8>,
+    /// Milliseconds since 1970; 0 when it has none.
+    pub timestamp_ms: i64,
 }
 
 impl Seen {
@@ -279,6 +281,7 @@ fn see(message: &rdkafka::message::BorrowedMessage<'_>) -> Seen {
             })
             .collect(),
         value: message.payload().unwrap_or_default().to_vec(),
+        timestamp_ms: message.timestamp().to_millis().unwrap_or_default(),
     }
 }
 
