@@ -22,8 +22,8 @@ pub enum Bug {
     LoseTransfer,
     /// The events of a batch are sent last first.
     SwapEvents,
-    /// A doubtful Kafka transaction leaves the producer in place.
-    KeepProducer,
+    /// What was sent counts as published, whatever became of its Kafka transaction.
+    BelieveKafka,
     /// The freshness gate is always open.
     ForgetGate,
     /// Blocked money goes like any other.
@@ -57,7 +57,7 @@ impl Bug {
             Self::MiscountSettlement => "miscount-settlement",
             Self::LoseTransfer => "lose-transfer",
             Self::SwapEvents => "swap-events",
-            Self::KeepProducer => "keep-producer",
+            Self::BelieveKafka => "believe-kafka",
             Self::ForgetGate => "forget-gate",
             Self::IgnoreBlocks => "ignore-blocks",
             Self::DecideTwice => "decide-twice",

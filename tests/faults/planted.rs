@@ -33,7 +33,11 @@ const PLANTED: &[(Bug, &str, &str)] = &[
     (Bug::PositionFirst, "lock", "state"),
     (Bug::PositionFirst, "storm", "state"),
     (Bug::OwnProducer, "sleep", "once"),
-    (Bug::KeepProducer, "endtxn", "drained"),
+    (Bug::BelieveKafka, "endtxn", "topic = journal"),
+    (Bug::BelieveKafka, "produce", "topic = journal"),
+    (Bug::BelieveKafka, "init", "topic = journal"),
+    (Bug::BelieveKafka, "hole", "topic = journal"),
+    (Bug::BelieveKafka, "slow", "topic = journal"),
     (Bug::TrustOutput, "twin", "fail closed"),
     (Bug::TrustInput, "recreated", "fail closed"),
     (Bug::TrustInput, "truncated", "fail closed"),
@@ -55,7 +59,12 @@ pub fn all(only: Option<&str>) -> Result<(), String> {
         };
         let script = Script {
             seed,
-            seconds: if *names == "none" { 4 } else { 10 },
+            seconds: match *names {
+                "none" => 4,
+                // Beyond a lease, which ends after 15 s.
+                "sleep" => 40,
+                _ => 10,
+            },
             faults: faults(Some(names))?,
             bug: Some(bug.name().to_owned()),
             orders_per_second: 40,

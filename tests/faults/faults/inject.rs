@@ -39,8 +39,17 @@ impl World<'_> {
             Fault::Point => self.crash_at_a_point(slot),
             Fault::Pause => self.pause(&[slot], 500, 7_000, "pause: past the group's session"),
             Fault::Sleep => {
-                let all: Vec<usize> = (0..self.slots.len()).collect();
-                self.pause(&all, 16_000, 34_000, "sleep: past the publisher's lease");
+                // Of all who sleep at once nobody can be overtaken.
+                let count = self.random.random_range(1..=self.slots.len());
+                let sleepers: Vec<usize> = (slot..slot + count)
+                    .map(|slot| slot % self.slots.len())
+                    .collect();
+                self.pause(
+                    &sleepers,
+                    16_000,
+                    34_000,
+                    "sleep: past the publisher's lease",
+                );
             }
             Fault::Term => {
                 let told = self.slots[slot].terminate();
