@@ -22,7 +22,8 @@ pub enum Bug {
     LoseTransfer,
     /// The events of a batch are sent last first.
     SwapEvents,
-    /// What was sent counts as published, whatever became of its Kafka transaction.
+    /// What was sent counts as published, and a producer is kept whatever became of its
+    /// transaction.
     BelieveKafka,
     /// The freshness gate is always open.
     ForgetGate,
@@ -38,8 +39,6 @@ pub enum Bug {
     GiveUp,
     /// Positions move in a transaction of their own, before the effects.
     PositionFirst,
-    /// Every process sends under a transactional id of its own, so nobody is fenced.
-    OwnProducer,
     /// A topic that was made anew, or cut short, is read on as if it were the old one.
     TrustInput,
     /// What contradicts the journal in the output topics is overlooked.
@@ -65,7 +64,6 @@ impl Bug {
             Self::MangleLetters => "mangle-letters",
             Self::GiveUp => "give-up",
             Self::PositionFirst => "position-first",
-            Self::OwnProducer => "own-producer",
             Self::TrustInput => "trust-input",
             Self::TrustOutput => "trust-output",
         }

@@ -12,7 +12,6 @@ use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaConfRes;
 
 use super::Error;
-use crate::planted::{Bug, is_planted};
 
 /// What every client of a deployment is built from.
 #[derive(Clone)]
@@ -203,12 +202,8 @@ impl KafkaSettings {
             .set("acks", "all")
             .set("partitioner", "murmur2_random");
         if self.transactional {
-            let mut id = format!("holdback-{}", self.name);
-            if is_planted(Bug::OwnProducer) {
-                id += &std::process::id().to_string();
-            }
             config
-                .set("transactional.id", id)
+                .set("transactional.id", format!("holdback-{}", self.name))
                 .set("transaction.timeout.ms", "30000");
         }
         config
