@@ -1,14 +1,8 @@
-//! `holdback agreement check`: every fault of an agreement by its JSON pointer, or what it agrees in
-//! a few lines. Needs no settings, no database and no broker.
+//! What an agreement agrees, in a few lines for people.
 
-use std::path::Path;
-
-use anyhow::{Context as _, bail};
 use jiff::SignedDuration;
 use jiff::civil::{Date, Time};
 
-use crate::commands::say;
-use crate::message::check;
 use crate::rules::agreement::{Agreement, Basis, Count, Cycle, DayKind, Term};
 use crate::rules::calendar::Calendars;
 use crate::rules::settlement;
@@ -17,29 +11,6 @@ use crate::rules::time::{Instant, zone};
 /// So many settlement dates are shown.
 const DATES: usize = 4;
 const WEEKDAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
-
-/// Says on standard output what is wrong with the agreement in the file, or what it says.
-///
-/// # Errors
-/// When the file can't be read, and when anything is wrong with the agreement.
-pub fn check(file: &Path, from: Option<Date>) -> anyhow::Result<()> {
-    let bytes = std::fs::read(file).with_context(|| format!("can't read {}", file.display()))?;
-    match check::agreement(&bytes) {
-        Ok(agreement) => {
-            summary(&agreement, from).iter().for_each(|line| say(line));
-            Ok(())
-        }
-        Err(faults) => {
-            faults.iter().for_each(|fault| say(fault));
-            bail!("{}: {} wrong", file.display(), count(faults.len(), "thing"))
-        }
-    }
-}
-
-fn count(n: usize, what: &str) -> String {
-    let plural = if n == 1 { "" } else { "s" };
-    format!("{n} {what}{plural}")
-}
 
 /// What the agreement says, one line per term, then its settlements.
 #[must_use]

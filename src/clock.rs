@@ -31,6 +31,13 @@ impl ManualClock {
         )))
     }
 
+    /// What it shows.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        let micros = self.0.load(Ordering::SeqCst);
+        Instant::new(Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MAX))
+    }
+
     /// Moves the hand.
     pub fn set(&self, instant: Instant) {
         self.0
@@ -44,10 +51,7 @@ impl Clock {
     pub fn at(&self, database: Instant) -> Instant {
         match self {
             Self::Database => database,
-            Self::Manual(hand) => {
-                let micros = hand.0.load(Ordering::SeqCst);
-                Instant::new(Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MAX))
-            }
+            Self::Manual(hand) => hand.now(),
         }
     }
 }

@@ -6,10 +6,11 @@ use anyhow::{Context, anyhow, bail};
 use secrecy::ExposeSecret;
 
 use crate::clock::Clock;
-use crate::config::{Config, IngestStart};
+use crate::config::{Config, IngestStart, ReleaseMode};
 use crate::kafka::{Admin, KafkaSettings};
+use crate::rules::shadow::Mode;
 use crate::store::Store;
-use crate::store::deployment::Deployment;
+use crate::store::deployment::{Deployment, GoingLive};
 
 /// The Kafka settings out of the configuration.
 #[must_use]
@@ -124,7 +125,8 @@ pub async fn found(
         // messages and are read from their beginning; those that no worker has taken up yet are
         // read as the first start said.
         let start = parse_start(&known.ingest_start)?;
-        return Ok((known, Some(start)));
+        let mode = agree(store, config, known.mode).await?;
+        return Ok((Deployment { mode, ..known }, Some(start)));
     }
     let start = config.ingest.start.ok_or_else(|| {
         anyhow!("this is the first start: say with ingest.start where to begin to read (earliest, latest or an instant)")
@@ -136,14 +138,64 @@ pub async fn found(
         name: config.name.clone(),
         ingest_start: show_start(start),
         release_not_before: not_before,
+        mode: match config.release.mode {
+            ReleaseMode::Live => Mode::Live,
+            ReleaseMode::Shadow => Mode::Shadow { live_from: None },
+        },
     };
+    agree(store, config, deployment.mode).await?;
     store.found_deployment(&deployment).await?;
     let known = store
         .deployment()
         .await?
         .ok_or_else(|| anyhow!("the deployment's row has vanished"))?;
     let start = parse_start(&known.ingest_start)?;
-    Ok((known, Some(start)))
+    let mode = agree(store, config, known.mode).await?;
+    Ok((Deployment { mode, ..known }, Some(start)))
+}
+
+/// Who pays releases, after the settings have had their say: a shadow may be given a date to go live
+/// on, and nothing else changes that could make two systems pay, or none.
+async fn agree(store: &Store, config: &Config, known: Mode) -> anyhow::Result<Mode> {
+    let wished = config.release.live_from;
+    match (config.release.mode, known, wished) {
+        (ReleaseMode::Shadow, _, Some(_)) => {
+            bail!("release.live_from is for release.mode = \"live\": a shadow stays one until then")
+        }
+        (ReleaseMode::Shadow, Mode::Live, None) => bail!(
+            "this deployment releases by itself and can't become a shadow, nobody would pay: stop releases with `holdback pause`, and give a shadow a database and output topics of its own"
+        ),
+        (
+            ReleaseMode::Shadow,
+            Mode::Shadow {
+                live_from: Some(from),
+            },
+            None,
+        ) => bail!(
+            "this deployment goes live on settlement date {from}: set release.mode = \"live\"; a later release.live_from puts it off"
+        ),
+        (ReleaseMode::Live, Mode::Shadow { live_from: None }, None) => bail!(
+            "this deployment is a shadow: to go live set release.live_from to the first settlement date that holdback shall pay; what settles before stays the other system's"
+        ),
+        (ReleaseMode::Live, Mode::Live, Some(_)) => bail!(
+            "release.live_from is for a deployment that began as a shadow; this one releases by itself"
+        ),
+        (ReleaseMode::Live, Mode::Shadow { live_from }, Some(from)) if live_from != Some(from) => {
+            match store.go_live(from).await? {
+                GoingLive::Set => Ok(Mode::Shadow {
+                    live_from: Some(from),
+                }),
+                GoingLive::TooSoon(latest) => bail!(
+                    "release.live_from must be later than {latest}: shadows that settle until then may have been decided, and nobody would pay them"
+                ),
+                GoingLive::Begun(since) => bail!(
+                    "release.live_from is {from}, and this deployment has been live since {since}"
+                ),
+                GoingLive::Live => bail!("the deployment has changed meanwhile: start again"),
+            }
+        }
+        _ => Ok(known),
+    }
 }
 
 fn show_start(start: IngestStart) -> String {

@@ -15,7 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::Role;
 use crate::clock::Clock;
-use crate::config::{Config, IngestStart, ReleaseMode};
+use crate::config::{Config, IngestStart};
+use crate::control::{self, Control};
 use crate::http::{self, Liveness, Readiness};
 use crate::ingest::followup::{self, FollowUp};
 use crate::ingest::{self, freshness, worker};
@@ -32,6 +33,8 @@ use crate::{publish, telemetry};
 const PATIENCE: Duration = Duration::from_secs(5);
 /// A loop that has not ticked for this long is stuck; a statement may take a minute.
 const SILENCE_MAX: Duration = Duration::from_secs(150);
+/// The same for the loop that sums up days, whose statements may take a quarter of an hour.
+const SILENCE_MAX_OF_SUMS: Duration = Duration::from_secs(20 * 60);
 
 /// A service about to run: everything it needs has been found.
 #[derive(Debug)]
@@ -96,15 +99,13 @@ impl Service {
         clock: Clock,
         kafka: KafkaSettings,
     ) -> anyhow::Result<Self> {
-        if config.release.mode == ReleaseMode::Shadow {
-            bail!("release.mode = \"shadow\" is not in this version; use \"live\"");
-        }
         let store = connect(&config, clock).await?;
         check_schema(&store).await?;
         kafka.check()?;
         let admin = Arc::new(Admin::open(&kafka, PATIENCE)?);
         check_topics(&admin, &config).await?;
         let (deployment, first_start) = found(&store, &config).await?;
+        tracing::info!(mode = %deployment.mode, "who pays what is released");
         Ok(Self {
             config: Arc::new(config),
             store,
@@ -159,6 +160,9 @@ impl Service {
             let reviews = Reviews::new(self.store.clone(), Arc::clone(&self.config));
             let heartbeat = controls.liveness.heartbeat("reviews", SILENCE_MAX);
             tasks.spawn(review::run(reviews, heartbeat, stop.clone()));
+            let control = Control::new(self.store.clone());
+            let heartbeat = controls.liveness.heartbeat("control", SILENCE_MAX_OF_SUMS);
+            tasks.spawn(control::run(control, heartbeat, stop.clone()));
         }
         if roles.contains(&Role::Publish) {
             threads.push(self.start_publish(&controls));

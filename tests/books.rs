@@ -236,6 +236,7 @@ fn hold(day: Option<&str>) -> Hold {
         blocked: nothing,
         barred: false,
         anchor_at: day.map(|_| at("2026-11-01T00:00:00Z")),
+        cleared_at: None,
         dates: day.map(dates),
         tails: Vec::new(),
         limit_at: None,
@@ -296,7 +297,8 @@ fn a_forecast_says_of_every_sum_when_it_goes_or_why_it_has_no_date() {
     let tailed = with(Some("2026-11-12"), &|it| {
         it.tails.push(Tail {
             amount: sum("25"),
-            dates: dates("2026-11-14"),
+            cleared_at: None,
+            dates: Some(dates("2026-11-14")),
         });
     });
     let forecast = foretold(

@@ -332,10 +332,11 @@ fn example() -> String {
 
 #[test]
 fn the_example_file_shows_every_default() {
-    // These two have none.
+    // These have none.
     let undefaulted = with(&[
         ("HOLDBACK_INGEST_START", "latest"),
         ("HOLDBACK_RELEASE_NOT_BEFORE", "2026-12-01T00:00:00Z"),
+        ("HOLDBACK_RELEASE_LIVE_FROM", "2026-12-15"),
     ]);
     let shown = load(Some(&example()), &undefaulted).unwrap();
     let default = load(None, &undefaulted).unwrap();

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use holdback::rules::ids::{
-    EventId, HoldId, MerchantId, NAMESPACE, OrderId, ReceivableId, ReleaseId, ReviewId,
+    CreditId, EventId, HoldId, MerchantId, NAMESPACE, OrderId, ReceivableId, ReleaseId, ReviewId,
     SettlementId, TermName,
 };
 use holdback::rules::money::Currency;
@@ -50,6 +50,7 @@ fn derived(parts: &[String]) -> String {
         ["release", hold, n] => {
             ReleaseId::of(HoldId(hold.parse().unwrap()), n.parse().unwrap()).to_string()
         }
+        ["credit", of, cause] => CreditId::of(&merchant(of), cause).to_string(),
         ["settlement", of, currency, date] => {
             let currency = Currency::from_code(currency).unwrap();
             SettlementId::of(&merchant(of), currency, date.parse().unwrap()).to_string()
@@ -74,6 +75,7 @@ fn every_published_vector_is_what_the_code_makes() {
         kinds.insert(vector.parts[0].as_str());
     }
     let all = [
+        "credit",
         "event",
         "hold",
         "receivable",

@@ -186,8 +186,7 @@ fn orphans(files: &[(String, String)]) -> Vec<String> {
         let Some((folder, name)) = stem.rsplit_once('/') else {
             return false;
         };
-        let root =
-            matches!(*path, "src/lib.rs" | "src/main.rs") || name == "main" || folder == "tests";
+        let root = path.ends_with("src/lib.rs") || name == "main" || folder == "tests";
         let parents = ["mod.rs", "lib.rs", "main.rs"];
         !root
             && !parents

@@ -11,7 +11,7 @@ use crate::message::Record;
 use crate::message::incoming::{InputType, Limits, parse};
 
 /// The form of the message.
-pub(super) const CONTENT_TYPE: &str = "application/cloudevents+json";
+pub const CONTENT_TYPE: &str = "application/cloudevents+json";
 
 /// The most years that one calendar may span: events that come back each year stay few.
 const YEARS_MAX: i16 = 50;

@@ -1,6 +1,7 @@
 //! What people do by hand: each names who does it and why.
 
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
+use jiff::civil::Date;
 
 /// Who does it and why, kept with what they do.
 #[derive(Debug, Clone, Args)]
@@ -69,17 +70,66 @@ pub struct UnblockArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("what").required(true).args(["hold", "credit", "before_start", "dry_run"]))]
 pub struct ReleaseArgs {
     /// The merchant whose hold it is
     #[arg(long, value_name = "ID")]
-    pub merchant: String,
+    pub merchant: Option<String>,
     /// The hold
-    #[arg(long, value_name = "UUID", required_unless_present = "before_start")]
+    #[arg(long, value_name = "UUID", requires_all = ["merchant", "actor", "reason"])]
     pub hold: Option<uuid::Uuid>,
-    /// Every hold of the merchant that was due before `release.not_before`, one after the other
-    #[arg(long, conflicts_with_all = ["hold", "amount"])]
+    /// Instead of a hold, a credit that waits
+    #[arg(long, value_name = "UUID", requires_all = ["merchant", "actor", "reason"], conflicts_with = "amount")]
+    pub credit: Option<uuid::Uuid>,
+    /// Every hold and credit of the merchant that was due before `release.not_before`, one after the
+    /// other
+    #[arg(long, requires_all = ["merchant", "actor", "reason"], conflicts_with = "amount")]
     pub before_start: bool,
+    /// Only says what a settlement date would release and what would stay and why, of one merchant or
+    /// of all
+    #[arg(long, requires = "on", conflicts_with_all = ["amount", "actor", "reason"])]
+    pub dry_run: bool,
+    /// That local settlement date
+    #[arg(long, value_name = "DATE", requires = "dry_run")]
+    pub on: Option<Date>,
+    /// That as JSON
+    #[arg(long, requires = "dry_run")]
+    pub json: bool,
     /// Only this much, in the hold's currency; without it all that is not blocked
+    #[arg(long, value_name = "AMOUNT")]
+    pub amount: Option<String>,
+    #[command(flatten)]
+    pub by: Option<ByArgs>,
+}
+
+/// What merchants owe.
+#[derive(Debug, Subcommand)]
+pub enum ReceivableCommand {
+    /// Lists what is owed, the oldest first; at most 1,000
+    List(OwedArgs),
+    /// Asks for a write-off: the platform bears it once another person approves
+    WriteOff(WriteOffArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct OwedArgs {
+    /// One merchant's only
+    #[arg(long, value_name = "ID")]
+    pub merchant: Option<String>,
+    /// JSON instead of lines
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct WriteOffArgs {
+    /// The merchant who owes
+    #[arg(long, value_name = "ID")]
+    pub merchant: String,
+    /// The receivable, as `list` names it
+    #[arg(long, value_name = "UUID")]
+    pub receivable: uuid::Uuid,
+    /// Only this much; without it all that is left
     #[arg(long, value_name = "AMOUNT")]
     pub amount: Option<String>,
     #[command(flatten)]

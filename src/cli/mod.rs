@@ -1,6 +1,8 @@
 //! The command line: what can be typed, and what each command answers to its caller.
 
 mod by_hand;
+mod dead_letters;
+mod reviews;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -10,12 +12,17 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 pub use by_hand::{
-    ApproveArgs, BlockArgs, BlockBy, ByArgs, ExtendArgs, PauseArgs, ReleaseArgs, UnblockArgs,
+    ApproveArgs, BlockArgs, BlockBy, ByArgs, ExtendArgs, OwedArgs, PauseArgs, ReceivableCommand,
+    ReleaseArgs, UnblockArgs, WriteOffArgs,
 };
+
+pub use dead_letters::{DeadLettersCommand, ReplayArgs, WhichArgs};
+
+pub use reviews::{DecisionArg, ReviewCommand, ReviewDecideArgs, ReviewListArgs};
 
 use crate::books::Format;
 use crate::calendar_import::CalendarArgs;
-use crate::rules::ids::MerchantId;
+use crate::rules::ids::{AgreementId, MerchantId};
 use crate::rules::money::Currency;
 use crate::rules::time::Instant;
 
@@ -59,23 +66,34 @@ pub enum Command {
     Block(BlockArgs),
     /// Clears a block, also one that a refused message has put there
     Unblock(UnblockArgs),
-    /// Lets a hold's money go now, as far as nothing blocks it
+    /// Lets a hold's or credit's money go now, as far as nothing blocks it
     Release(ReleaseArgs),
     /// Puts a hold's dates off
     Extend(ExtendArgs),
+    /// Shows what merchants owe, and writes it off
+    #[command(subcommand)]
+    Receivable(ReceivableCommand),
     /// Carries out what another person has asked for, where that takes two
     Approve(ApproveArgs),
     /// Lists what waits for a second person
     Proposals,
+    /// Finds messages that were refused, and replays them
+    #[command(subcommand)]
+    DeadLetters(DeadLettersCommand),
+    /// Lists reviews of orders, and decides them
+    #[command(subcommand)]
+    Review(ReviewCommand),
     /// Measures how fast orders are held and released, on a scratch database and topics of its own
     Bench(BenchArgs),
     /// Says what would happen: events from a file in, the output events out; needs no server
     Simulate(SimulateArgs),
     /// Makes calendars of working days out of files of holidays
     Calendar(CalendarArgs),
-    /// Looks at agreements before they are published
+    /// Looks at agreements before they are published, and lets one rule orders that came before it
     #[command(subcommand)]
     Agreement(AgreementCommand),
+    /// Takes over what an earlier system still holds, has in deposit and is owed, from a file
+    Import(ImportArgs),
     /// Proves that the journal's sums equal the holds; exit code 1 and the difference when not
     Audit,
     /// Writes the journal as double entry for other people's books
@@ -163,6 +181,37 @@ pub struct BenchArgs {
     pub json: bool,
 }
 
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// One JSON object per line, see schemas/README.md; taken over whole or not at all
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Says what would be taken over, or what is wrong, and writes nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub by: ByArgs,
+}
+
+/// What an agreement shall rule that came before it.
+#[derive(Debug, Args)]
+pub struct ReapplyArgs {
+    /// The agreement
+    #[arg(value_name = "ID", value_parser = AgreementId::parse)]
+    pub agreement: AgreementId,
+    /// Only this merchant's orders, where it is the platform's agreement
+    #[arg(long, value_name = "ID", value_parser = MerchantId::parse)]
+    pub merchant: Option<MerchantId>,
+    /// Nobody has paid what no term held: more may be held than before
+    #[arg(long)]
+    pub free_unpaid: bool,
+    /// Says what would be rewritten, and writes nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub by: ByArgs,
+}
+
 /// What can be done with agreements.
 #[derive(Debug, Subcommand)]
 pub enum AgreementCommand {
@@ -175,6 +224,9 @@ pub enum AgreementCommand {
         #[arg(long, value_name = "DATE")]
         from: Option<Date>,
     },
+    /// Lets an agreement rule the orders that came before it: rewrites their holds where no money
+    /// has moved
+    Reapply(ReapplyArgs),
 }
 
 #[derive(Debug, Args)]

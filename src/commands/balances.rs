@@ -1,21 +1,47 @@
-//! `holdback balances`: what stands on a merchant's accounts, out of the journal.
+//! `holdback balances`: what stands on a merchant's accounts, out of the journal, and what of the
+//! deposit they may have back.
 
-use super::{open_store, say};
+use std::sync::Arc;
+
+use rust_decimal::Decimal;
+
+use super::{open_store, say, say_shadow};
 use crate::cli::BalancesArgs;
 use crate::config::Config;
+use crate::rules::agreement::{Agreement, in_force};
+use crate::rules::balance::{Balance, Balances};
+use crate::rules::ids::MerchantId;
+use crate::rules::money::{Amount, Currency};
 use crate::rules::time::Instant;
+use crate::store::agreements::Catalogue;
+use crate::store::{Store, StoreError};
 
 pub(super) async fn run(config: &Config, args: &BalancesArgs) -> anyhow::Result<()> {
     let store = open_store(config).await?;
     // Whatever the journal holds is before this.
     let before = args.at.unwrap_or(Instant::MAX);
     let all = store.balances(&args.merchant, before).await?;
+    let at = match args.at {
+        Some(at) => at,
+        None => store.now().await?,
+    };
+    let agreements = agreements(&store, &args.merchant).await?;
+    let withdrawable = |balances: &Balances, currency: Currency| {
+        let required = in_force(&agreements, &args.merchant, currency, at);
+        let required = required.map_or(Decimal::ZERO, |it| it.deposit.required);
+        match Amount::from_plain(required, currency) {
+            Ok(required) => balances.withdrawable(Balance::of(required)),
+            // More than there can be of this currency.
+            Err(_) => Ok(Balance::zero(currency)),
+        }
+    };
     if args.json {
         let mut currencies = Vec::with_capacity(all.len());
         for (currency, balances) in &all {
             let mut entry = serde_json::to_value(balances)?;
             entry["currency"] = serde_json::to_value(currency)?;
             entry["net"] = serde_json::to_value(balances.net()?)?;
+            entry["withdrawable"] = serde_json::to_value(withdrawable(balances, *currency)?)?;
             currencies.push(entry);
         }
         let answer = serde_json::json!({
@@ -26,12 +52,29 @@ pub(super) async fn run(config: &Config, args: &BalancesArgs) -> anyhow::Result<
     }
     for (currency, balances) in &all {
         for (name, balance) in balances.columns() {
-            say(&format!("{name:<10} {balance:>24} {currency}"));
+            say(&format!("{name:<12} {balance:>24} {currency}"));
         }
-        say(&format!("{:<10} {:>24} {currency}", "net", balances.net()?));
+        let free = withdrawable(balances, *currency)?;
+        for (name, sum) in [("net", balances.net()?), ("withdrawable", free)] {
+            say(&format!("{name:<12} {sum:>24} {currency}"));
+        }
     }
     if all.is_empty() {
         say("No money has moved.");
     }
+    say_shadow(store.release_mode().await?);
     Ok(())
+}
+
+/// The merchant's own agreements and those for all.
+async fn agreements(
+    store: &Store,
+    merchant: &MerchantId,
+) -> Result<Arc<[Arc<Agreement>]>, StoreError> {
+    let mut catalogue = Catalogue::default();
+    let mut tx = store.begin().await?;
+    tx.open_catalogue(&mut catalogue, std::slice::from_ref(merchant), false)
+        .await?;
+    tx.rollback().await?;
+    Ok(catalogue.of(merchant))
 }

@@ -1,6 +1,6 @@
 //! `holdback forecast`: what a merchant's holds will release on which date if nothing changes.
 
-use super::{open_store, say};
+use super::{open_store, say, say_shadow};
 use crate::cli::ForecastArgs;
 use crate::config::Config;
 use crate::rules::forecast::{Forecast, Forecaster};
@@ -25,11 +25,15 @@ pub(super) async fn run(config: &Config, args: &ForecastArgs) -> anyhow::Result<
             .unreleased(&args.merchant, after, &mut catalogue)
             .await?;
     }
+    for credit in store.credits(&args.merchant).await? {
+        forecaster.add_credit(&credit)?;
+    }
     let forecast = forecaster.finish();
     if args.json {
         say(&serde_json::to_string_pretty(&forecast)?);
     } else {
         tell(&forecast);
+        say_shadow(store.release_mode().await?);
     }
     Ok(())
 }
@@ -55,6 +59,7 @@ fn tell(forecast: &Forecast) {
             ("clock not started".to_owned(), it.pending),
             ("calendar unknown".to_owned(), it.undated),
             ("due before going live".to_owned(), it.before_start),
+            ("credits".to_owned(), it.credits),
         ];
         for (name, amount) in rest.iter().filter(|(_, amount)| !amount.is_zero()) {
             say(&format!("  {name:<22} {amount:>24} {currency}"));

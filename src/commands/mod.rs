@@ -1,9 +1,13 @@
 //! What each command does: reads the settings, starts the logs, and calls the part that does it.
 
+mod agreement;
 mod balances;
+mod calendar;
+mod dead_letters;
 mod explain;
 mod export;
 mod forecast;
+mod rehearse;
 mod statement;
 
 use std::collections::BTreeSet;
@@ -15,16 +19,16 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::agreement;
 use crate::bench;
-use crate::calendar_import;
 use crate::cli::{AgreementCommand, Cli, Command, Role, TopicsArgs};
 use crate::clock::Clock;
 use crate::config::{self, Config, ConfigErrors};
 use crate::demo;
+use crate::import;
 use crate::kafka::{Admin, TopicSpec};
-use crate::operator::commands as operator;
+use crate::operator::{commands as operator, receivables};
 use crate::preflight;
+use crate::rules::shadow::Mode;
 use crate::service::{self, Controls, Service};
 use crate::simulate::command as simulate;
 use crate::store::Store;
@@ -56,21 +60,31 @@ pub async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Pauses => operator::pauses(&configured()?).await,
         Command::Block(args) => operator::block(configured()?, &args).await,
         Command::Unblock(args) => operator::unblock(configured()?, &args).await,
-        Command::Release(args) => operator::release(configured()?, &args).await,
+        Command::Release(args) => match args.on {
+            Some(on) => rehearse::run(&configured()?, &args, on).await,
+            None => operator::release(configured()?, &args).await,
+        },
         Command::Extend(args) => operator::extend(configured()?, &args).await,
+        Command::Receivable(command) => receivables::run(configured()?, &command).await,
         Command::Approve(args) => operator::approve(configured()?, &args).await,
         Command::Proposals => operator::proposals(&configured()?).await,
+        Command::Review(what) => operator::review(configured()?, &what).await,
+        Command::DeadLetters(command) => dead_letters::run(configured()?, command).await,
         Command::Bench(args) => bench::run(configured()?, &args).await,
         // Needs no settings, and says nothing but its answer.
         Command::Simulate(args) => simulate::run(&args),
         Command::Agreement(AgreementCommand::Check { file, from }) => agreement::check(&file, from),
+        Command::Agreement(AgreementCommand::Reapply(args)) => {
+            operator::reapply(configured()?, args).await
+        }
+        Command::Import(args) => import::run(configured()?, &args).await,
         Command::Audit => audit(&configured()?).await,
         Command::Export(args) => export::run(&configured()?, args).await,
         Command::Statement(args) => statement::run(&configured()?, args).await,
         Command::Balances(args) => balances::run(&configured()?, &args).await,
         Command::Forecast(args) => forecast::run(&configured()?, &args).await,
         // Needs settings only to send.
-        Command::Calendar(args) => calendar_import::run(args, configured).await,
+        Command::Calendar(args) => calendar::run(args, configured).await,
         // Needs no settings, and keeps its logs out of the view.
         Command::Demo(args) => demo::run(&args).await,
     }
@@ -183,6 +197,10 @@ async fn check(config: &Config) -> anyhow::Result<()> {
             if there {
                 tell("durability", durable(&store).await);
                 tell("input", halted(&store).await);
+                match store.release_mode().await {
+                    Ok(mode) => tell(&format!("releases: {mode}"), Ok(())),
+                    Err(error) => tell("releases", Err(error.into())),
+                }
             }
         }
         Err(error) => tell("database", Err(error)),
@@ -234,6 +252,13 @@ async fn open_store(config: &Config) -> anyhow::Result<Store> {
     let store = preflight::connect(config, Clock::Database).await?;
     preflight::check_schema(&store).await?;
     Ok(store)
+}
+
+/// Says that not all that is released is paid by holdback, if so.
+fn say_shadow(mode: Mode) {
+    if mode != Mode::Live {
+        say(&format!("This deployment is {mode}."));
+    }
 }
 
 async fn audit(config: &Config) -> anyhow::Result<()> {

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 
+use jiff::civil::Date;
 use secrecy::SecretString;
 
 use crate::rules::money::{Amount, Currency};
@@ -162,8 +163,11 @@ pub struct Release {
     pub max_staleness_seconds: u32,
     /// Holds per transaction, 1 to 50000. Default 2000: larger ones gain little and take memory.
     pub batch_max: u32,
-    /// `live`, or `shadow`: decide and keep everything, publish no release. Default `live`.
+    /// `live`, or `shadow`: decide, show and keep everything, publish no release. Default `live`.
     pub mode: ReleaseMode,
+    /// The settlement date from which on a deployment that began as a shadow releases by itself; what
+    /// settles before stays a shadow.
+    pub live_from: Option<Date>,
 }
 
 /// Whether releases are published.

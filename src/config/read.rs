@@ -153,6 +153,10 @@ impl Release {
                 "release.mode",
                 &[("live", ReleaseMode::Live), ("shadow", ReleaseMode::Shadow)],
             ),
+            live_from: reader.optional("release.live_from", |text| {
+                text.parse()
+                    .map_err(|_| "a date such as 2026-12-01".to_owned())
+            }),
         }
     }
 }

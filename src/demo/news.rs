@@ -42,6 +42,7 @@ impl Kind {
                     | E::HoldRescheduled
                     | E::HoldRestored
                     | E::ReleaseIssued
+                    | E::ReleaseShadowed
                     | E::PayoutSettled
                     | E::AgreementAccepted
             ),
@@ -124,10 +125,17 @@ impl Body {
                 self.money("left")
             ),
             E::RefundApplied => self.refunded(),
+            E::RefundReversed => {
+                let returned = self.money("returned");
+                format!("{order}: a refund did not go through, {returned} come back")
+            }
             E::ReceivableOpened => format!("{order}: now owes {}", self.money("amount")),
             E::ReceivableRecovered => format!("{order}: owes {} less", self.money("amount")),
-            E::ReleaseIssued => self.released(),
-            E::SettlementClosed => self.settled(),
+            E::ReceivableWrittenOff => format!("{order}: {} written off", self.money("amount")),
+            E::DepositChanged => format!("the deposit is now {}", self.money("deposit")),
+            E::CreditOpened => format!("{order}: gets {} back", self.money("amount")),
+            E::ReleaseIssued | E::ReleaseShadowed => self.released(),
+            E::SettlementClosed | E::SettlementShadowed => self.settled(),
             E::SettlementSkipped => format!(
                 "settlement of {} skipped: {} due, the minimum is {}",
                 self.date("settlement_date"),
@@ -143,6 +151,11 @@ impl Body {
             E::ReviewReminded => format!("{order}: review, the merchant is reminded"),
             E::ReviewOverdue => format!("{order}: review, no {} in time", self.text("awaited")),
             E::ReviewClosed => format!("{order}: review {}", self.text("result")),
+            E::ControlDaily => format!(
+                "{} of {} summed up",
+                self.text("currency"),
+                self.date("date")
+            ),
             E::AgreementAccepted => format!("agreement {} accepted", self.text("agreement_id")),
         })
     }
@@ -303,6 +316,7 @@ mod tests {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_str().unwrap();
             let kind = name.strip_suffix(".json").unwrap_or(name);
+            let kind = kind.split("--").next().unwrap_or(kind);
             let quiet = ["consumed", "restored"];
             if quiet.iter().any(|quiet| kind.contains(quiet)) {
                 continue;

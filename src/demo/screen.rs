@@ -282,23 +282,30 @@ fn color(kind: Kind) -> Color {
     match kind {
         Kind::DeadLetter => Color::Red,
         Kind::Event(kind) => match kind {
-            E::ReleaseIssued | E::SettlementClosed | E::PayoutSettled | E::HoldUnblocked => {
-                Color::Green
-            }
+            E::ReleaseIssued
+            | E::ReleaseShadowed
+            | E::SettlementClosed
+            | E::SettlementShadowed
+            | E::PayoutSettled
+            | E::HoldUnblocked => Color::Green,
             E::HoldBlocked
             | E::HoldLimitReached
             | E::SettlementSkipped
             | E::ReviewReminded
             | E::ReviewOverdue => Color::Yellow,
             E::RefundApplied | E::HoldReversed | E::HoldConsumed => Color::Magenta,
-            E::ReceivableOpened | E::ReceivableRecovered => Color::Red,
+            E::ReceivableOpened | E::ReceivableRecovered | E::ReceivableWrittenOff => Color::Red,
             E::OrderAccepted
             | E::HoldCreated
             | E::HoldRescheduled
             | E::HoldRestored
+            | E::RefundReversed
+            | E::CreditOpened
+            | E::DepositChanged
             | E::ReviewRequested
             | E::ReviewClosed
-            | E::AgreementAccepted => Color::Cyan,
+            | E::AgreementAccepted
+            | E::ControlDaily => Color::Cyan,
         },
     }
 }

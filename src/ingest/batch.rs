@@ -4,16 +4,18 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::fold::may_take_money;
 use super::work::Work;
 use super::{Applied, Rules};
 use crate::message::incoming::{self, Parsed};
-use crate::message::{Reason, Record, Rejection};
+use crate::message::{About, Reason, Record, Rejection};
+use crate::rules::adjustment::Adjustment;
 use crate::rules::agreement::Agreement;
 use crate::rules::calendar::Calendar;
-use crate::rules::fact::{ContentHash, Fact, OrderFact, PayoutResult, ReviewFact};
+use crate::rules::deposit::DepositFact;
+use crate::rules::fact::{ContentHash, Fact, IndirectFact, OrderFact, PayoutResult};
 use crate::rules::ids::MerchantId;
 use crate::store::agreements::Catalogue;
-use crate::store::journal::Lines;
 use crate::store::positions::Advance;
 use crate::store::{StoreError, Tx};
 use crate::telemetry::Outcome;
@@ -25,8 +27,10 @@ pub struct Batch {
     orders: Vec<(usize, OrderFact)>,
     pub(super) agreements: Vec<(usize, Agreement, ContentHash)>,
     pub(super) calendars: Vec<(usize, Calendar, ContentHash)>,
+    deposits: Vec<(usize, DepositFact)>,
+    adjustments: Vec<(usize, Adjustment)>,
     payouts: Vec<(usize, PayoutResult)>,
-    reviews: Vec<(usize, ReviewFact)>,
+    indirect: Vec<(usize, IndirectFact)>,
     rejected: Vec<(usize, Rejection)>,
     tombstones: usize,
     off_time: usize,
@@ -50,8 +54,10 @@ impl Batch {
                         Fact::Calendar(calendar) => {
                             batch.calendars.push((place, *calendar, accepted.content));
                         }
+                        Fact::Deposit(fact) => batch.deposits.push((place, fact)),
+                        Fact::Adjustment(fact) => batch.adjustments.push((place, *fact)),
                         Fact::Payout(result) => batch.payouts.push((place, result)),
-                        Fact::Review(fact) => batch.reviews.push((place, fact)),
+                        Fact::Indirect(fact) => batch.indirect.push((place, fact)),
                     }
                 }
                 Err(rejection) => batch.rejected.push((place, rejection)),
@@ -85,19 +91,30 @@ impl Batch {
         })
     }
 
-    /// Its records as dead letters, because the database can't take them.
+    /// Its records as dead letters, because the database can't take them. The orders whose money they
+    /// are about are blocked, unless `blocks` is false: then the database can't take that either.
     #[must_use]
-    pub fn refused(&self, detail: &str) -> Self {
-        let rejection = Rejection {
-            reason: Reason::Value,
-            detail: detail.to_owned(),
-            moves_money: false,
-            about: None,
-        };
+    pub fn refused(&self, detail: &str, blocks: bool) -> Self {
+        let orders: HashMap<usize, &OrderFact> = self
+            .orders
+            .iter()
+            .map(|(place, fact)| (*place, fact))
+            .collect();
+        let rejected = (0..self.records.len()).map(|place| {
+            let about = orders.get(&place).filter(|fact| may_take_money(fact));
+            let rejection = Rejection {
+                reason: Reason::Value,
+                detail: detail.to_owned(),
+                moves_money: about.is_some(),
+                about: about.filter(|_| blocks).map(|fact| About {
+                    merchant: fact.merchant.clone(),
+                    order: fact.order.clone(),
+                }),
+            };
+            (place, rejection)
+        });
         Self {
-            rejected: (0..self.records.len())
-                .map(|place| (place, rejection.clone()))
-                .collect(),
+            rejected: rejected.collect(),
             records: self.records.clone(),
             ..Self::default()
         }
@@ -153,18 +170,18 @@ impl Batch {
         rules: &Rules,
     ) -> Result<Applied, StoreError> {
         tx.advance(steps).await?;
-        let mut work = Work {
-            records: &self.records,
-            rules,
-            lines: Lines::default(),
-            letters: Vec::new(),
-            distrusted: Vec::new(),
-            trusted: Vec::new(),
-            applied: Applied {
-                records: self.records.len(),
-                ..Applied::default()
-            },
-        };
+        let mut work = Work::on(&self.records, rules);
+        self.work(&mut work, tx, catalogue).await?;
+        work.finish(tx).await
+    }
+
+    /// Everything that the records come to, but for the positions and for what is appended.
+    pub(super) async fn work(
+        &self,
+        work: &mut Work<'_>,
+        tx: &mut Tx,
+        catalogue: &mut Catalogue,
+    ) -> Result<(), StoreError> {
         for (place, rejection) in &self.rejected {
             work.reject(*place, rejection);
         }
@@ -178,7 +195,12 @@ impl Batch {
                 "applied messages whose business time is far from their Kafka timestamp"
             );
         }
-        let merchants: Vec<MerchantId> = self.merchants();
+        let mut merchants: Vec<MerchantId> = self.merchants();
+        merchants.extend(
+            work.trusted
+                .iter()
+                .map(|((merchant, _), _)| merchant.clone()),
+        );
         let exclusive = !self.agreements.is_empty() || !self.calendars.is_empty();
         tx.open_catalogue(catalogue, &merchants, exclusive).await?;
         if exclusive {
@@ -186,17 +208,12 @@ impl Batch {
             tx.open_catalogue(catalogue, &merchants, exclusive).await?;
         }
         let placed = work
-            .place_reviews(tx, catalogue, &self.orders, &self.reviews)
+            .place(tx, catalogue, &self.orders, &self.indirect)
             .await?;
         work.fold_orders(tx, catalogue, placed).await?;
         work.settle_payouts(tx, &self.payouts).await?;
-        tx.refuse(&work.letters).await?;
-        if !work.lines.is_empty() {
-            let numbers = tx.number_lines(&work.lines).await?;
-            tx.append(&work.lines, &numbers).await?;
-        }
-        work.applied.lines = work.lines.len();
-        Ok(work.applied)
+        work.settle_deposits(tx, &self.deposits).await?;
+        work.settle_adjustments(tx, &self.adjustments).await
     }
 
     fn merchants(&self) -> Vec<MerchantId> {
@@ -206,8 +223,8 @@ impl Batch {
             .iter()
             .filter_map(|(_, rejection)| rejection.about.as_ref())
             .map(|about| &about.merchant);
-        let reviews = self.reviews.iter().map(|(_, fact)| &fact.merchant);
-        let all: BTreeSet<&MerchantId> = orders.chain(reviews).chain(distrusted).collect();
+        let indirect = self.indirect.iter().map(|(_, fact)| &fact.merchant);
+        let all: BTreeSet<&MerchantId> = orders.chain(indirect).chain(distrusted).collect();
         all.into_iter().cloned().collect()
     }
 }

@@ -3,7 +3,9 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::Rules;
-use super::reviews::{Placed, give_waited};
+use super::deposits::{self, purse_of};
+use super::indirect::Placed;
+use super::reviews::give_waited;
 use super::work::Work;
 use crate::message::incoming::{self, Limits, Parsed};
 use crate::message::{About, Reason, Record, Rejection};
@@ -30,6 +32,7 @@ impl Work<'_> {
             .iter()
             .map(|(_, fact)| (fact.merchant.clone(), fact.order.clone()))
             .chain(self.distrusted.iter().map(|(key, _)| key.clone()))
+            .chain(self.trusted.iter().map(|(key, _)| key.clone()))
             .collect();
         if keys.is_empty() {
             return Ok(());
@@ -47,6 +50,7 @@ impl Work<'_> {
         let reparse = reparse_with(rules);
         let mut cases = tx.load_orders(&keys, catalogue, &reparse).await?;
         give_waited(placed.waited, &placed.orders, &mut cases, rules)?;
+        deposits::purses_of(tx, &mut self.purses, &cases, facts).await?;
         let calendars = catalogue.calendars();
         let now = tx.now;
         for (place, fact) in facts {
@@ -71,37 +75,6 @@ impl Work<'_> {
         tx.save_orders(&cases, catalogue).await
     }
 
-    /// Lifts the blocks that have lost their reason and puts up the new ones.
-    fn block(&mut self, catalogue: &Catalogue, cases: &mut Cases, now: Instant) {
-        let rules = self.rules;
-        let calendars = catalogue.calendars();
-        let lifted = std::mem::take(&mut self.trusted).into_iter();
-        let put_up = std::mem::take(&mut self.distrusted).into_iter();
-        let changes = lifted
-            .map(|(key, reference)| (key, Err(reference)))
-            .chain(put_up.map(|(key, block)| (key, Ok(block))));
-        for (key, change) in changes {
-            let Some(case) = cases.get_mut(&key) else {
-                continue;
-            };
-            let agreements = catalogue.of(&key.0);
-            let world = World {
-                agreements: &agreements,
-                calendars: &calendars,
-                now,
-                approval: &rules.approval,
-            };
-            let entries = match change {
-                Ok(mut block) => {
-                    block.opened_at = now;
-                    decide::block(&mut case.order, block, world)
-                }
-                Err(reference) => decide::unblock(&mut case.order, &reference, now, world),
-            };
-            self.lines.add(&key.0, entries, None);
-        }
-    }
-
     /// Folds one fact; true when it was accepted.
     fn fold_one(
         &mut self,
@@ -115,7 +88,11 @@ impl Work<'_> {
         let case = cases.get_mut(&key).ok_or_else(|| {
             StoreError::Unreadable(format!("order {} was not loaded", fact.order))
         })?;
-        match fold(&mut case.order, fact, home, world) {
+        let purse = purse_of(&case.order, Some(fact));
+        case.order.purse = purse.as_ref().and_then(|key| self.purses.lend(key));
+        let answer = fold(&mut case.order, fact, home, world);
+        self.purses.take_back(purse, case.order.purse.take());
+        match answer {
             Ok(outcome) => {
                 let source = self.source(place);
                 if outcome.verdict == Verdict::Kept {
@@ -151,7 +128,7 @@ impl Work<'_> {
         }
         for (parked, refusal) in outcome.refused {
             if let Some(record) = messages.remove(&parked) {
-                let moves_money = !is_of_review(parked.kind);
+                let moves_money = !is_indirect(parked.kind);
                 self.refuse_record(record, &rejection(&refusal, moves_money, &key.0, &key.1));
             }
         }
@@ -232,7 +209,7 @@ pub(crate) type OwnId = (MerchantId, FactKind, String);
 pub(crate) fn own_id(fact: &OrderFact) -> Option<OwnId> {
     let key = fact.key();
     let kind = match key.kind {
-        FactKind::Refunded => FactKind::Refunded,
+        FactKind::Refunded | FactKind::RefundReversed => FactKind::Refunded,
         FactKind::DisputeOpened | FactKind::DisputeUpdated | FactKind::DisputeClosed => {
             FactKind::DisputeOpened
         }
@@ -246,9 +223,13 @@ pub(crate) fn own_id(fact: &OrderFact) -> Option<OwnId> {
     Some((fact.merchant.clone(), kind, key.id))
 }
 
-/// Whether it is an answer or a decision, which leaves the money where it is when it is refused.
-pub(crate) fn is_of_review(kind: FactKind) -> bool {
-    matches!(kind, FactKind::ReviewAnswered | FactKind::ReviewDecided)
+/// Whether it names something of an order's: it leaves the money where it is when it is refused.
+pub(crate) fn is_indirect(kind: FactKind) -> bool {
+    use FactKind as K;
+    matches!(
+        kind,
+        K::ReviewAnswered | K::ReviewDecided | K::RefundReversed
+    )
 }
 
 fn counted(verdict: Verdict) -> Counted {
@@ -269,7 +250,7 @@ pub(crate) fn suspicion(other: &MerchantId, opened_at: Instant) -> Block {
     Block {
         reference: stranger(other),
         kind: BlockKind::Review,
-        reason: "a fact names this order under another merchant".to_owned(),
+        reason: Block::OF_ANOTHER.to_owned(),
         hold: None,
         amount: None,
         opened_at,
@@ -325,8 +306,17 @@ fn misplaced(fact: &OrderFact, home: &OrderId) -> Refusal {
 fn moves_money(fact: &OrderFact, refusal: &Refusal) -> bool {
     match fact.what {
         OrderEvent::Completed(_) => matches!(refusal, Refusal::Conflict(_)),
-        OrderEvent::Confirmed { .. }
+        _ => may_take_money(fact),
+    }
+}
+
+/// Whether the order's money may have to stay because of it, now or by what follows.
+pub(super) fn may_take_money(fact: &OrderFact) -> bool {
+    match fact.what {
+        OrderEvent::Completed(_)
+        | OrderEvent::Confirmed { .. }
         | OrderEvent::Delivered { .. }
+        | OrderEvent::RefundReversed(_)
         | OrderEvent::ReviewAnswered(_)
         | OrderEvent::ReviewDecided(_) => false,
         OrderEvent::Cancelled { .. }
@@ -352,8 +342,12 @@ pub(super) fn reparse(record: &Record, order: &OrderId, rules: &Rules) -> Option
         match incoming::parse(&timeless, rules.default_type(&record.topic), &limits).ok()? {
             Parsed::Fact(accepted) => match accepted.fact {
                 Fact::Order(fact) => fact,
-                Fact::Review(fact) => fact.about(order.clone()),
-                Fact::Agreement(_) | Fact::Calendar(_) | Fact::Payout(_) => return None,
+                Fact::Indirect(fact) => fact.about(order.clone()),
+                Fact::Agreement(_)
+                | Fact::Calendar(_)
+                | Fact::Deposit(_)
+                | Fact::Adjustment(_)
+                | Fact::Payout(_) => return None,
             },
             Parsed::Tombstone => return None,
         };

@@ -1,23 +1,30 @@
-//! What an agreement or a calendar sets in motion after it was accepted.
+//! What an agreement or a calendar sets in motion after it was accepted, and a refund whose reversal
+//! came first.
 //!
 //! Sales that waited for an agreement are applied, holds that follow a calendar get new dates. Bounded steps, each in its
 //! own transaction, repeated until nothing is left; harmless to run anywhere and any number of
 //! times.
 
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use super::Rules;
-use super::fold::reparse_with;
+use super::deposits::{self, purse_of};
+use super::fold::{reparse, reparse_with};
+use super::indirect::Placed;
 use super::reviews::before_resuming;
+use super::work::Work;
 use crate::http::Heartbeat;
 use crate::rules::decide::{self, World};
 use crate::rules::ids::MerchantId;
 use crate::store::agreements::Catalogue;
 use crate::store::cases::OrderKey;
 use crate::store::journal::Lines;
+use crate::store::recovery::Purses;
 use crate::store::{Store, StoreError};
 
 /// Orders per step.
@@ -76,9 +83,46 @@ impl FollowUp {
         }
         let outdated = self.store.outdated_holds(STEP).await?;
         if outdated.is_empty() {
-            return Ok(false);
+            return self.take_up_reversals().await;
         }
         self.work_on(&outdated, decide::recompute).await?;
+        Ok(true)
+    }
+
+    /// Applies reversals that have waited for refunds that are there now; false when there are none.
+    async fn take_up_reversals(&mut self) -> Result<bool, StoreError> {
+        let mut tx = self.store.begin().await?;
+        tx.open_catalogue(&mut self.catalogue, &[], false).await?;
+        let waited = tx.unpark_reversals(STEP).await?;
+        if waited.is_empty() {
+            tx.rollback().await?;
+            return Ok(false);
+        }
+        let mut facts = Vec::with_capacity(waited.len());
+        let mut records = Vec::with_capacity(waited.len());
+        for (place, ((_, order), record)) in waited.into_iter().enumerate() {
+            let fact = reparse(&record, &order, &self.rules);
+            let fact = fact.ok_or_else(|| StoreError::Unreadable("a reversal".to_owned()))?;
+            facts.push((place, fact));
+            records.push(record);
+        }
+        let merchants: BTreeSet<MerchantId> = facts
+            .iter()
+            .map(|(_, fact)| fact.merchant.clone())
+            .collect();
+        let merchants: Vec<MerchantId> = merchants.into_iter().collect();
+        tx.open_catalogue(&mut self.catalogue, &merchants, false)
+            .await?;
+        let mut work = Work::on(&records, &self.rules);
+        let placed = Placed {
+            facts: Cow::Owned(facts),
+            orders: HashMap::new(),
+            waited: Vec::new(),
+        };
+        work.fold_orders(&mut tx, &mut self.catalogue, placed)
+            .await?;
+        work.finish(&mut tx).await?;
+        tx.commit().await?;
         Ok(true)
     }
 
@@ -97,6 +141,8 @@ impl FollowUp {
         let mut cases = tx.load_orders(keys, &mut self.catalogue, &reparse).await?;
         before_resuming(&mut tx, &self.catalogue, &mut cases, &self.rules).await?;
         let calendars = self.catalogue.calendars();
+        let mut purses = Purses::default();
+        deposits::purses_of(&mut tx, &mut purses, &cases, &[]).await?;
         let mut lines = Lines::default();
         for (key, case) in &mut cases {
             let agreements = self.catalogue.of(&key.0);
@@ -106,9 +152,13 @@ impl FollowUp {
                 now: tx.now,
                 approval: &self.rules.approval,
             };
+            let purse = purse_of(&case.order, None);
+            case.order.purse = purse.as_ref().and_then(|key| purses.lend(key));
             lines.add(&key.0, decide(&mut case.order, world), case.source);
+            purses.take_back(purse, case.order.purse.take());
         }
         tx.save_orders(&cases, &self.catalogue).await?;
+        deposits::settle(&mut tx, &mut purses, &mut lines).await?;
         if !lines.is_empty() {
             let numbers = tx.number_lines(&lines).await?;
             tx.append(&lines, &numbers).await?;

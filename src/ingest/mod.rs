@@ -6,13 +6,18 @@
 //!
 //! [`Ingest::apply_once`] is the bounded step that the worker and the tests call.
 
+mod adjustments;
 pub(crate) mod answers;
 mod assignment;
 mod batch;
+mod blocks;
 pub(crate) mod catalogue;
+pub(crate) mod deposits;
 pub(crate) mod fold;
 pub mod followup;
 pub mod freshness;
+pub(crate) mod indirect;
+pub(crate) mod replay;
 pub(crate) mod reviews;
 pub(crate) mod work;
 pub mod worker;
@@ -191,7 +196,12 @@ impl Ingest {
     ) -> Result<Applied, StoreError> {
         telemetry::ingest_retry("bisect");
         let Some((first, second)) = batch.halves(&self.rules) else {
-            return self.commit(&batch.refused(detail), expected).await;
+            return match self.commit(&batch.refused(detail, true), expected).await {
+                Err(StoreError::Data { .. }) => {
+                    self.commit(&batch.refused(detail, false), expected).await
+                }
+                answer => answer,
+            };
         };
         let mut total = Box::pin(self.apply_once(&first, expected)).await?;
         total += Box::pin(self.apply_once(&second, expected)).await?;

@@ -1,12 +1,16 @@
 //! What happens inside a batch's transaction: what it books, refuses and distrusts.
 
-use super::{Applied, Rules};
+use uuid::Uuid;
+
+use super::{Applied, Rules, deposits};
 use crate::message::{About, Record, Rejection};
 use crate::rules::order::{Block, BlockKind};
 use crate::rules::time::Instant;
 use crate::store::cases::{OrderKey, Source};
 use crate::store::dead_letters::DeadLetter;
 use crate::store::journal::Lines;
+use crate::store::recovery::Purses;
+use crate::store::{StoreError, Tx};
 use crate::telemetry::Outcome;
 
 /// What happens inside the transaction.
@@ -19,7 +23,43 @@ pub(super) struct Work<'a> {
     pub(super) distrusted: Vec<(OrderKey, Block)>,
     /// Blocks, by reference, whose reason has turned out to be none.
     pub(super) trusted: Vec<(OrderKey, String)>,
+    /// Deposits that the batch may change.
+    pub(super) purses: Purses,
+    /// The person's act behind it, if it is a replay.
+    pub(super) operation: Option<Uuid>,
     pub(super) applied: Applied,
+}
+
+impl<'a> Work<'a> {
+    /// Nothing has happened yet to these records.
+    pub(super) fn on(records: &'a [Record], rules: &'a Rules) -> Self {
+        Self {
+            records,
+            rules,
+            lines: Lines::default(),
+            letters: Vec::new(),
+            distrusted: Vec::new(),
+            trusted: Vec::new(),
+            purses: Purses::default(),
+            operation: None,
+            applied: Applied {
+                records: records.len(),
+                ..Applied::default()
+            },
+        }
+    }
+
+    /// Writes what is not written yet: purses, dead letters, the journal.
+    pub(super) async fn finish(mut self, tx: &mut Tx) -> Result<Applied, StoreError> {
+        deposits::settle(tx, &mut self.purses, &mut self.lines).await?;
+        tx.refuse(&self.letters).await?;
+        if !self.lines.is_empty() {
+            let numbers = tx.number_lines(&self.lines).await?;
+            tx.append(&self.lines, &numbers).await?;
+        }
+        self.applied.lines = self.lines.len();
+        Ok(self.applied)
+    }
 }
 
 impl Work<'_> {
@@ -30,7 +70,7 @@ impl Work<'_> {
     }
 
     pub(super) fn refuse_record(&mut self, record: Record, rejection: &Rejection) {
-        let place = format!("{}/{}/{}", record.topic, record.partition, record.offset);
+        let place = record.place();
         if rejection.moves_money {
             match &rejection.about {
                 Some(about) => self.distrust(about, &place, rejection.reason.as_str()),
@@ -77,7 +117,7 @@ pub(crate) fn distrust(place: &str, reason: &str, opened_at: Instant) -> Block {
     Block {
         reference: place.to_owned(),
         kind: BlockKind::Review,
-        reason: format!("a message about this order was refused: {reason}"),
+        reason: format!("{}: {reason}", Block::REFUSED),
         hold: None,
         amount: None,
         opened_at,

@@ -1,5 +1,4 @@
-//! `agreement.published`: every default of the contract's section 4 filled in, what this version
-//! can't keep (deposits) refused rather than ignored.
+//! `agreement.published`: every default of the contract's section 4 filled in.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -14,8 +13,8 @@ use super::order::{VERSION_MAX, instant};
 use super::rejection::{Fault, Reason};
 use super::shape::has_shape;
 use crate::rules::agreement::{
-    Agreement, Anchor, AtLimit, Basis, Confirmation, Count, Cycle, DayKind, Excess, Free,
-    RefundFees, RefundSource, RefundTerms, Roll, SettlementTerms, Term,
+    Agreement, Anchor, AtLimit, Basis, Confirmation, Count, Cycle, DayKind, DepositTerms, Excess,
+    Free, RefundFees, RefundSource, RefundTerms, Roll, SettlementTerms, Term,
 };
 use crate::rules::ids::{AgreementId, CalendarId, MerchantId, TermName};
 use crate::rules::review::ReviewTerms;
@@ -27,6 +26,9 @@ const WEEKS: RangeInclusive<u32> = 1..=52;
 const BPS: RangeInclusive<u32> = 0..=10_000;
 /// Every order makes up to one hold per term.
 const TERMS: RangeInclusive<usize> = 1..=100;
+
+/// So many faults are told at once: each costs two more readings, and a message has a megabyte.
+const FAULTS_MAX: usize = 50;
 
 /// What is read in place of a wrong or missing value that an agreement can't be without; any other
 /// is read as absent.
@@ -56,7 +58,8 @@ pub(super) fn agreement(fields: &Fields<'_>) -> Result<Agreement, Fault> {
 }
 
 /// Reads one version of an agreement, or answers everything that is wrong with it: a value that
-/// can't be read is set aside and the rest read again, until only contradictions are left.
+/// can't be read is set aside and the rest read again, until only contradictions are left. Of very
+/// many the first 50.
 pub(super) fn every_fault(fields: &Fields<'_>) -> Result<Agreement, Vec<Fault>> {
     let mut stand_ins: BTreeMap<String, &'static str> = BTreeMap::new();
     let mut faults: Vec<Fault> = Vec::new();
@@ -71,6 +74,10 @@ pub(super) fn every_fault(fields: &Fields<'_>) -> Result<Agreement, Vec<Fault>> 
             faults.push(fault);
         }
         if pointer.is_empty() || again == Some("null") {
+            return Err(faults);
+        }
+        if faults.len() >= FAULTS_MAX {
+            faults.push(Fault::new(Reason::Value, "and more: mend these first"));
             return Err(faults);
         }
         let stand_in = match again {
@@ -119,7 +126,7 @@ fn stand_in(pointer: &str) -> &'static str {
 fn read(fields: &Fields<'_>) -> Result<Agreement, Fault> {
     let time_zone = fields.required("time_zone", fields.text("time_zone")?)?;
     let settlement = fields.required("settlement", fields.object("settlement")?)?;
-    let agreement = Agreement {
+    Ok(Agreement {
         agreement_id: fields.id("agreement_id", AgreementId::parse)?,
         version: fields.required("version", fields.whole("version", 1..=VERSION_MAX)?)?,
         merchant_id: fields.id("merchant_id", MerchantId::parse)?,
@@ -133,9 +140,8 @@ fn read(fields: &Fields<'_>) -> Result<Agreement, Fault> {
         review: review(fields)?,
         settlement: settlement_terms(&settlement)?,
         refund: refund(fields)?,
-    };
-    not_yet_supported(fields)?;
-    Ok(agreement)
+        deposit: deposit(fields)?,
+    })
 }
 
 fn terms(fields: &Fields<'_>) -> Result<Vec<Term>, Fault> {
@@ -174,6 +180,9 @@ fn when(fields: &Fields<'_>) -> Result<BTreeMap<String, Vec<String>>, Fault> {
     };
     let mut read = BTreeMap::new();
     for (attribute, raw) in conditions.all() {
+        if attribute.chars().any(char::is_control) {
+            return Err(fields.fault(Reason::Text, "when", "a name has control characters"));
+        }
         let at = conditions.pointer(attribute);
         let mut values = Vec::new();
         for raw in fields::list(raw).map_err(|fault| fault.at(&at))? {
@@ -283,6 +292,14 @@ fn cut_off(fields: &Fields<'_>) -> Result<Time, Fault> {
     })
 }
 
+fn deposit(fields: &Fields<'_>) -> Result<DepositTerms, Fault> {
+    let fields = fields.object("deposit")?.unwrap_or_default();
+    Ok(DepositTerms {
+        required: fields.plain("required")?.unwrap_or_default(),
+        top_up_bps: fields.whole("top_up_bps", BPS)?.unwrap_or_default(),
+    })
+}
+
 fn refund(fields: &Fields<'_>) -> Result<RefundTerms, Fault> {
     let fields = fields.object("refund")?.unwrap_or_default();
     Ok(RefundTerms {
@@ -303,26 +320,4 @@ fn review(fields: &Fields<'_>) -> Result<ReviewTerms, Fault> {
         on_silence: fields.word("on_silence")?.unwrap_or(usual.on_silence),
         decide_within_hours: hours("decide_within_hours", usual.decide_within_hours)?,
     })
-}
-
-/// Deposits come with a later version: an agreement that relies on them is refused, for not keeping
-/// one would be worse than not accepting it.
-fn not_yet_supported(fields: &Fields<'_>) -> Result<(), Fault> {
-    let mut asked = Vec::new();
-    if let Some(deposit) = fields.object("deposit")? {
-        let required = deposit
-            .plain("required")?
-            .is_some_and(|amount| !amount.is_zero());
-        asked.extend(required.then_some("/deposit/required"));
-        let top_up = deposit.whole("top_up_bps", BPS)?.unwrap_or(0) != 0;
-        asked.extend(top_up.then_some("/deposit/top_up_bps"));
-    }
-    if asked.is_empty() {
-        return Ok(());
-    }
-    let what = format!(
-        "{}: deposits are not supported by this version; leave the defaults",
-        asked.join(", ")
-    );
-    Err(Fault::new(Reason::Value, what))
 }

@@ -13,9 +13,13 @@ use rust_decimal::Decimal;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::import::Owed;
+use crate::rules::adjustment::Adjustment;
 use crate::rules::agreement::{Agreement, Cycle, Term};
 use crate::rules::calendar::Calendar;
-use crate::rules::fact::{ContentHash, OrderEvent, PayoutResult, PayoutSubject, ReviewFact};
+use crate::rules::decide::{Imported, ImportedHold};
+use crate::rules::deposit::DepositFact;
+use crate::rules::fact::{ContentHash, IndirectFact, OrderEvent, PayoutResult, PayoutSubject};
 use crate::rules::ids::{MerchantId, OrderId};
 use crate::rules::review::ReviewTerms;
 
@@ -74,6 +78,7 @@ pub fn of_order_event(merchant: &MerchantId, order: &OrderId, event: &OrderEvent
         OrderEvent::Delivered { .. } => "order.delivered",
         OrderEvent::Cancelled { .. } => "order.cancelled",
         OrderEvent::Refunded(_) => "refund.succeeded",
+        OrderEvent::RefundReversed(_) => "refund.reversed",
         OrderEvent::DisputeOpened(_) => "dispute.opened",
         OrderEvent::DisputeUpdated(_) => "dispute.updated",
         OrderEvent::DisputeClosed(_) => "dispute.closed",
@@ -148,15 +153,18 @@ fn money_leaves(content: &mut Content, event: &OrderEvent) {
     }
 }
 
-/// The digest of an answer or a decision; its `content` is not looked at.
+/// The digest of an answer, a decision or a refund's reversal; its `content` is not looked at.
 #[must_use]
-pub fn of_review(fact: &ReviewFact) -> ContentHash {
-    let mut content = Content::of(match fact.what {
-        OrderEvent::ReviewAnswered(_) => "review.answered",
-        _ => "review.decided",
-    });
+pub fn of_indirect(fact: &IndirectFact) -> ContentHash {
+    let mut content = Content::of(fact.kind().name());
     content.field("merchant_id", &fact.merchant);
-    feed_review(&mut content, &fact.what);
+    match &fact.what {
+        OrderEvent::RefundReversed(reversed) => {
+            content.field("refund_id", &reversed.refund);
+            content.field("reversed_at", reversed.at);
+        }
+        other => feed_review(&mut content, other),
+    }
     content.done()
 }
 
@@ -206,6 +214,67 @@ pub fn of_payout(result: &PayoutResult) -> ContentHash {
     content.done()
 }
 
+/// The digest of a payment into a deposit or out of it.
+#[must_use]
+pub fn of_deposit(fact: &DepositFact) -> ContentHash {
+    let mut content = Content::of(fact.kind());
+    content.field("merchant_id", &fact.merchant);
+    content.field("transaction_id", &fact.transaction);
+    content.number("amount", fact.amount.decimal());
+    content.field("currency", fact.currency);
+    content.field("at", fact.at);
+    content.done()
+}
+
+/// The digest of an order that an earlier system hands over.
+#[must_use]
+pub fn of_imported(it: &Imported) -> ContentHash {
+    let mut content = Content::of("import.order");
+    content.field("sale", format_args!("{:?}", it.sale.content.0));
+    content.optional("delivered_at", it.delivered.as_ref().map(|it| it.value));
+    let confirmed = it.confirmed.as_ref();
+    content.optional(
+        "confirmed",
+        confirmed.map(|it| format!("{:?}", it.content.0)),
+    );
+    let mut holds: Vec<&ImportedHold> = it.holds.iter().collect();
+    holds.sort_by(|one, other| one.term.cmp(&other.term));
+    for hold in holds {
+        content.field("term", &hold.term);
+        content.number("left", hold.left.decimal());
+        content.optional("not_before", hold.not_before);
+    }
+    content.done()
+}
+
+/// The digest of a debt that an earlier system hands over.
+#[must_use]
+pub fn of_owed(it: &Owed) -> ContentHash {
+    let mut content = Content::of("import.receivable");
+    content.field("merchant_id", &it.merchant);
+    content.field("receivable_id", &it.id);
+    content.number("amount", it.amount.decimal());
+    content.field("currency", it.currency);
+    content.field("opened_at", it.opened_at);
+    content.done()
+}
+
+/// The digest of an adjustment.
+#[must_use]
+pub fn of_adjustment(fact: &Adjustment) -> ContentHash {
+    let mut content = Content::of(Adjustment::KIND);
+    content.field("merchant_id", &fact.merchant);
+    content.field("adjustment_id", &fact.adjustment);
+    content.field("currency", fact.currency);
+    content.number("amount", fact.amount.decimal());
+    content.word("direction", fact.direction);
+    content.optional("order_id", fact.order.as_ref());
+    content.field("reason", &fact.reason);
+    content.field("actor", &fact.actor);
+    content.field("at", fact.at);
+    content.done()
+}
+
 /// The digest of an agreement version, defaults filled in.
 #[must_use]
 pub fn of_agreement(agreement: &Agreement) -> ContentHash {
@@ -229,6 +298,11 @@ pub fn of_agreement(agreement: &Agreement) -> ContentHash {
     content.word("excess", agreement.refund.excess);
     content.word("refund.fees", agreement.refund.fees);
     content.word("free", agreement.refund.free);
+    let deposit = &agreement.deposit;
+    let required = Some(deposit.required).filter(|required| !required.is_zero());
+    content.optional("deposit.required", required.map(|it| it.normalize()));
+    let top_up = Some(deposit.top_up_bps).filter(|bps| *bps > 0);
+    content.optional("top_up_bps", top_up);
     content.done()
 }
 

@@ -9,8 +9,10 @@ use super::fields::Fields;
 use super::hints::Hints;
 use super::rejection::{Fault, Reason, Rejection};
 use super::{
-    Record, UNREADABLE_HEADER, agreement, calendar, content, envelope, order, payout, review,
+    Record, UNREADABLE_HEADER, adjustment, agreement, calendar, content, deposit, envelope, order,
+    payout, review,
 };
+use crate::rules::entry::Direction;
 use crate::rules::fact::{ContentHash, Fact, FactKind, OrderEvent};
 use crate::rules::review::Decision;
 use crate::rules::time::Instant;
@@ -68,11 +70,15 @@ pub enum InputType {
     OrderDelivered,
     OrderCancelled,
     RefundSucceeded,
+    RefundReversed,
     DisputeOpened,
     DisputeUpdated,
     DisputeClosed,
     AgreementPublished,
     CalendarPublished,
+    DepositCredited,
+    DepositWithdrawn,
+    AdjustmentPosted,
     PayoutPaid,
     PayoutFailed,
     ReviewRequested,
@@ -82,17 +88,21 @@ pub enum InputType {
 
 impl InputType {
     /// Every type.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 19] = [
         Self::OrderCompleted,
         Self::OrderConfirmed,
         Self::OrderDelivered,
         Self::OrderCancelled,
         Self::RefundSucceeded,
+        Self::RefundReversed,
         Self::DisputeOpened,
         Self::DisputeUpdated,
         Self::DisputeClosed,
         Self::AgreementPublished,
         Self::CalendarPublished,
+        Self::DepositCredited,
+        Self::DepositWithdrawn,
+        Self::AdjustmentPosted,
         Self::PayoutPaid,
         Self::PayoutFailed,
         Self::ReviewRequested,
@@ -109,11 +119,15 @@ impl InputType {
             Self::OrderDelivered => "order.delivered.v1",
             Self::OrderCancelled => "order.cancelled.v1",
             Self::RefundSucceeded => "refund.succeeded.v1",
+            Self::RefundReversed => "refund.reversed.v1",
             Self::DisputeOpened => "dispute.opened.v1",
             Self::DisputeUpdated => "dispute.updated.v1",
             Self::DisputeClosed => "dispute.closed.v1",
             Self::AgreementPublished => "agreement.published.v1",
             Self::CalendarPublished => "calendar.published.v1",
+            Self::DepositCredited => "deposit.credited.v1",
+            Self::DepositWithdrawn => "deposit.withdrawn.v1",
+            Self::AdjustmentPosted => "adjustment.posted.v1",
             Self::PayoutPaid => "payout.paid.v1",
             Self::PayoutFailed => "payout.failed.v1",
             Self::ReviewRequested => "review.requested.v1",
@@ -172,8 +186,12 @@ fn read(
     let mut accepted = fact(input, &fields, envelope.traceparent)?;
     match &mut accepted.fact {
         Fact::Order(fact) => fact.recorded_at = record.timestamp,
-        Fact::Review(fact) => fact.recorded_at = record.timestamp,
-        Fact::Agreement(_) | Fact::Calendar(_) | Fact::Payout(_) => {}
+        Fact::Indirect(fact) => fact.recorded_at = record.timestamp,
+        Fact::Agreement(_)
+        | Fact::Calendar(_)
+        | Fact::Deposit(_)
+        | Fact::Adjustment(_)
+        | Fact::Payout(_) => {}
     }
     accepted.off_time = check_time(&accepted, record.timestamp, limits)?;
     Ok(accepted)
@@ -194,13 +212,14 @@ fn fact(
         InputType::DisputeUpdated => FactKind::DisputeUpdated,
         InputType::DisputeClosed => FactKind::DisputeClosed,
         InputType::ReviewRequested => FactKind::ReviewRequested,
-        InputType::ReviewAnswered | InputType::ReviewDecided => {
+        InputType::RefundReversed | InputType::ReviewAnswered | InputType::ReviewDecided => {
             let fact = match input {
+                InputType::RefundReversed => order::refund_reversed(fields, traceparent)?,
                 InputType::ReviewAnswered => review::answered(fields, traceparent)?,
                 _ => review::decided(fields, traceparent)?,
             };
             let (content, at) = (fact.content, fact.business_at());
-            return Ok(accepted(Fact::Review(fact), content, Some(at)));
+            return Ok(accepted(Fact::Indirect(fact), content, Some(at)));
         }
         InputType::AgreementPublished => {
             let agreement = agreement::agreement(fields)?;
@@ -215,6 +234,18 @@ fn fact(
             let calendar = calendar::calendar(fields)?;
             let content = content::of_calendar(&calendar);
             return Ok(accepted(Fact::Calendar(Box::new(calendar)), content, None));
+        }
+        InputType::DepositCredited | InputType::DepositWithdrawn => {
+            let withdrawn = input == InputType::DepositWithdrawn;
+            let fact = deposit::fact(fields, withdrawn, traceparent)?;
+            let (content, at) = (fact.content, fact.at);
+            return Ok(accepted(Fact::Deposit(fact), content, Some(at)));
+        }
+        InputType::AdjustmentPosted => {
+            let fact = adjustment::fact(fields, traceparent)?;
+            let (content, at) = (fact.content, fact.at);
+            let fact = Fact::Adjustment(Box::new(fact));
+            return Ok(accepted(fact, content, Some(at)));
         }
         InputType::PayoutPaid | InputType::PayoutFailed => {
             let paid = input == InputType::PayoutPaid;
@@ -241,8 +272,11 @@ fn accepted(fact: Fact, content: ContentHash, business_at: Option<Instant>) -> A
 fn frees_money(fact: &Fact) -> bool {
     let what = match fact {
         Fact::Order(fact) => &fact.what,
-        Fact::Review(fact) => &fact.what,
-        Fact::Agreement(_) | Fact::Calendar(_) | Fact::Payout(_) => return false,
+        Fact::Indirect(fact) => &fact.what,
+        Fact::Adjustment(fact) => return fact.direction == Direction::Credit,
+        Fact::Agreement(_) | Fact::Calendar(_) | Fact::Deposit(_) | Fact::Payout(_) => {
+            return false;
+        }
     };
     match what {
         OrderEvent::Completed(_)

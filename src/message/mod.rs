@@ -4,14 +4,17 @@
 //! the bytes. [`outgoing::render`] makes the record of a journal line, [`dead_letter::build`] that
 //! of a record that was refused. Nothing here reads a clock, a database or a broker.
 
+mod adjustment;
 mod agreement;
 mod calendar;
 pub mod check;
 pub mod content;
 pub mod dead_letter;
+mod deposit;
 mod envelope;
 mod fields;
 mod hints;
+pub mod import;
 pub mod incoming;
 mod order;
 pub mod outgoing;
@@ -48,6 +51,12 @@ pub struct Record {
 }
 
 impl Record {
+    /// Where it lies, `topic/partition/offset`: so people and blocks name a dead letter.
+    #[must_use]
+    pub fn place(&self) -> String {
+        format!("{}/{}/{}", self.topic, self.partition, self.offset)
+    }
+
     /// The last header of this name, as Kafka's own clients choose, if it is UTF-8.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {

@@ -7,8 +7,8 @@ use super::fields::{Fields, string};
 use super::rejection::{Fault, Reason};
 use super::review;
 use crate::rules::fact::{
-    Completed, DisputeClosed, DisputeOpened, DisputeUpdated, FactKind, OrderEvent, OrderFact,
-    Refunded,
+    Completed, DisputeClosed, DisputeOpened, DisputeUpdated, FactKind, IndirectFact, Named,
+    OrderEvent, OrderFact, RefundReversed, Refunded,
 };
 use crate::rules::ids::{DisputeId, MerchantId, OrderId, RefundId};
 use crate::rules::money::{Amount, Currency};
@@ -53,7 +53,7 @@ pub(super) fn fact(
             at: instant(fields, "at")?,
         }),
         FactKind::ReviewRequested => OrderEvent::ReviewRequested(review::request(fields)?),
-        FactKind::ReviewAnswered | FactKind::ReviewDecided => {
+        FactKind::RefundReversed | FactKind::ReviewAnswered | FactKind::ReviewDecided => {
             unreachable!("these name no order and are read by their own functions")
         }
         FactKind::DisputeClosed => OrderEvent::DisputeClosed(DisputeClosed {
@@ -130,11 +130,24 @@ fn refunded(fields: &Fields<'_>) -> Result<Refunded, Fault> {
     })
 }
 
-fn currency(fields: &Fields<'_>) -> Result<Currency, Fault> {
+/// Reads `refund.reversed`.
+pub(super) fn refund_reversed(
+    fields: &Fields<'_>,
+    traceparent: Option<String>,
+) -> Result<IndirectFact, Fault> {
+    let refund = fields.id("refund_id", RefundId::parse)?;
+    let what = OrderEvent::RefundReversed(RefundReversed {
+        refund: refund.clone(),
+        at: instant(fields, "reversed_at")?,
+    });
+    review::indirect(fields, Named::Refund(refund), what, traceparent)
+}
+
+pub(super) fn currency(fields: &Fields<'_>) -> Result<Currency, Fault> {
     fields.required("currency", fields.currency("currency")?)
 }
 
-fn positive(fields: &Fields<'_>, currency: Currency) -> Result<Amount, Fault> {
+pub(super) fn positive(fields: &Fields<'_>, currency: Currency) -> Result<Amount, Fault> {
     let amount = fields.required("amount", fields.amount("amount", currency)?)?;
     if amount.is_zero() {
         return Err(fields.fault(Reason::Money, "amount", "must be above zero"));
@@ -152,7 +165,7 @@ fn above_zero(fields: &Fields<'_>) -> Result<Option<rust_decimal::Decimal>, Faul
 }
 
 /// Texts by name; one that is null is absent.
-fn attributes(fields: &Fields<'_>) -> Result<BTreeMap<String, String>, Fault> {
+pub(super) fn attributes(fields: &Fields<'_>) -> Result<BTreeMap<String, String>, Fault> {
     let Some(attributes) = fields.object("attributes")? else {
         return Ok(BTreeMap::new());
     };

@@ -95,10 +95,17 @@ event_types! {
     PayoutSettled = 15 Events "holdback.payout.settled.v1",
     AgreementAccepted = 16 Events "holdback.agreement.accepted.v1",
     HoldRestored = 17 Events "holdback.hold.restored.v1",
+    RefundReversed = 18 Events "holdback.refund.reversed.v1",
+    ReleaseShadowed = 20 Events "holdback.release.shadowed.v1",
+    SettlementShadowed = 21 Events "holdback.settlement.shadowed.v1",
+    CreditOpened = 30 Events "holdback.credit.opened.v1",
+    DepositChanged = 31 Events "holdback.deposit.changed.v1",
+    ReceivableWrittenOff = 32 Events "holdback.receivable.written_off.v1",
     ReviewRequested = 40 Events "holdback.review.requested.v1",
     ReviewReminded = 41 Events "holdback.review.reminded.v1",
     ReviewOverdue = 42 Events "holdback.review.overdue.v1",
     ReviewClosed = 43 Events "holdback.review.closed.v1",
+    ControlDaily = 50 Events "holdback.control.daily.v1",
 }
 
 /// An event's own fields as one JSON object, without the envelope's: what the journal keeps.

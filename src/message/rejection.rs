@@ -43,6 +43,23 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 13] = [
+        Self::Malformed,
+        Self::Schema,
+        Self::UnknownType,
+        Self::Money,
+        Self::TooLarge,
+        Self::Text,
+        Self::Value,
+        Self::Conflict,
+        Self::Mismatch,
+        Self::Time,
+        Self::TooOld,
+        Self::RefundExceedsOrder,
+        Self::Approval,
+    ];
+
     /// The contract's word.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -5,7 +5,7 @@ use super::fields::{Fields, string};
 use super::order::{instant, merchant, reason};
 use super::rejection::{Fault, Reason};
 use crate::rules::fact::{
-    ContentHash, OrderEvent, ReviewAnswered, ReviewDecided, ReviewFact, ReviewRequest,
+    ContentHash, IndirectFact, Named, OrderEvent, ReviewAnswered, ReviewDecided, ReviewRequest,
 };
 use crate::rules::ids::ReviewId;
 
@@ -27,7 +27,7 @@ pub(super) fn request(fields: &Fields<'_>) -> Result<ReviewRequest, Fault> {
 pub(super) fn answered(
     fields: &Fields<'_>,
     traceparent: Option<String>,
-) -> Result<ReviewFact, Fault> {
+) -> Result<IndirectFact, Fault> {
     let review = fields.id("review_id", ReviewId::parse)?;
     let what = OrderEvent::ReviewAnswered(ReviewAnswered {
         review: review.clone(),
@@ -35,14 +35,14 @@ pub(super) fn answered(
         evidence: evidence(fields)?,
         at: instant(fields, "answered_at")?,
     });
-    fact(fields, review, what, traceparent)
+    indirect(fields, Named::Review(review), what, traceparent)
 }
 
 /// Reads `review.decided`.
 pub(super) fn decided(
     fields: &Fields<'_>,
     traceparent: Option<String>,
-) -> Result<ReviewFact, Fault> {
+) -> Result<IndirectFact, Fault> {
     let review = fields.id("review_id", ReviewId::parse)?;
     let what = OrderEvent::ReviewDecided(ReviewDecided {
         review: review.clone(),
@@ -51,28 +51,29 @@ pub(super) fn decided(
         reason: reason(fields)?,
         at: instant(fields, "decided_at")?,
     });
-    fact(fields, review, what, traceparent)
+    indirect(fields, Named::Review(review), what, traceparent)
 }
 
-fn fact(
+/// A fact that names something of an order's.
+pub(super) fn indirect(
     fields: &Fields<'_>,
-    review: ReviewId,
+    names: Named,
     what: OrderEvent,
     traceparent: Option<String>,
-) -> Result<ReviewFact, Fault> {
-    let mut fact = ReviewFact {
+) -> Result<IndirectFact, Fault> {
+    let mut fact = IndirectFact {
         merchant: merchant(fields)?,
-        review,
+        names,
         content: ContentHash([0; 16]),
         traceparent,
         recorded_at: None,
         what,
     };
-    fact.content = content::of_review(&fact);
+    fact.content = content::of_indirect(&fact);
     Ok(fact)
 }
 
-fn required_text(fields: &Fields<'_>, name: &str) -> Result<String, Fault> {
+pub(super) fn required_text(fields: &Fields<'_>, name: &str) -> Result<String, Fault> {
     let text = fields.required(name, fields.text(name)?)?;
     if text.is_empty() {
         return Err(fields.fault(Reason::Schema, name, "must not be empty"));

@@ -1,12 +1,13 @@
 //! The second person: a request that lets go of more than one person may is kept, and carried out
 //! when another approves it: once, within seven days, by the rules as they stand then.
 
+use rust_decimal::Decimal;
 use uuid::Uuid;
 
-use super::{Act, Answer, By, Operator, OperatorError, refuse};
+use super::{Act, Answer, By, Operator, OperatorError, Request, refuse};
 use crate::rules::time::Instant;
-use crate::store::StoreError;
 use crate::store::operations::{About, Operation, Proposal};
+use crate::store::{StoreError, Tx};
 
 impl Operator {
     /// Carries out what another person has asked for; waits as [`Operator::submit`] does.
@@ -72,6 +73,40 @@ impl Operator {
             proposed: false,
             says: outcome.says,
         })
+    }
+
+    /// Whether this lets go of more than one person may, parts of one order within a week taken
+    /// together. What can't be told yet may be more. A review's decision counts as its whole order,
+    /// by itself.
+    pub(super) async fn needs_approval(
+        &self,
+        tx: &mut Tx,
+        request: &Request,
+        about: &About,
+    ) -> Result<bool, StoreError> {
+        let above = &self.config.approval.above;
+        let lets_go = matches!(
+            request,
+            Request::Unblock { .. }
+                | Request::Release { .. }
+                | Request::ReleaseCredit { .. }
+                | Request::Decide { .. }
+        );
+        if !lets_go || above.is_empty() {
+            return Ok(false);
+        }
+        let Some((amount, currency)) = about.amount.zip(about.currency) else {
+            return Ok(true);
+        };
+        let Some(limit) = above.get(&currency) else {
+            return Ok(false);
+        };
+        let before = match request {
+            Request::Decide { .. } => Decimal::ZERO,
+            _ => tx.let_go_alone(request.kind(), about).await?,
+        };
+        let together = before.checked_add(amount.decimal());
+        Ok(!amount.is_zero() && together.is_none_or(|sum| sum > limit.decimal()))
     }
 }
 

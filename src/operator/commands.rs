@@ -4,28 +4,32 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail};
 
+use super::reapply::Reapply;
 use super::{Answer, By, Operator, OperatorError, Request};
 use crate::cli::{
-    ApproveArgs, BlockArgs, BlockBy, ByArgs, ExtendArgs, PauseArgs, ReleaseArgs, UnblockArgs,
+    ApproveArgs, BlockArgs, BlockBy, ByArgs, DecisionArg, ExtendArgs, PauseArgs, ReapplyArgs,
+    ReleaseArgs, ReviewCommand, ReviewListArgs, UnblockArgs,
 };
 use crate::clock::Clock;
 use crate::commands::say;
 use crate::config::Config;
 use crate::preflight;
-use crate::rules::ids::{HoldId, MerchantId, OrderId};
+use crate::rules::ids::{CreditId, HoldId, MerchantId, OrderId};
 use crate::rules::money::Currency;
 use crate::rules::order::BlockKind;
 use crate::rules::pause::Scope;
+use crate::rules::review::Decision;
 use crate::rules::time::Instant;
 use crate::store::Store;
+use crate::store::cases::OrderKey;
 
-async fn open(config: &Config) -> anyhow::Result<Store> {
+pub(super) async fn open(config: &Config) -> anyhow::Result<Store> {
     let store = preflight::connect(config, Clock::Database).await?;
     preflight::check_schema(&store).await?;
     Ok(store)
 }
 
-async fn act(config: Config, request: &Request, by: &ByArgs) -> anyhow::Result<()> {
+pub(super) async fn act(config: Config, request: &Request, by: &ByArgs) -> anyhow::Result<()> {
     let by = By::new(&by.actor, &by.reason)?;
     let operator = Operator::new(open(&config).await?, Arc::new(config));
     told(&operator.submit(request, &by).await?);
@@ -36,7 +40,7 @@ fn told(answer: &Answer) {
     say(&format!("{} (operation {})", answer.says, answer.operation));
 }
 
-fn merchant(text: &str) -> anyhow::Result<MerchantId> {
+pub(super) fn merchant(text: &str) -> anyhow::Result<MerchantId> {
     MerchantId::parse(text).context("--merchant")
 }
 
@@ -120,22 +124,28 @@ pub async fn unblock(config: Config, args: &UnblockArgs) -> anyhow::Result<()> {
     act(config, &request, &args.by).await
 }
 
-/// Lets a hold's money go now, or that of every hold that was due before going live. Of several, one
+/// Lets a hold's or credit's money go now, or all of it that was due before going live. Of several, one
 /// that can't go keeps none of the others.
 ///
 /// # Errors
 /// See [`pause`].
 pub async fn release(config: Config, args: &ReleaseArgs) -> anyhow::Result<()> {
-    let merchant = merchant(&args.merchant)?;
-    let Some(hold) = args.hold else {
-        return before_start(config, &merchant, &args.by).await;
+    let named = args.merchant.as_deref().zip(args.by.as_ref());
+    let (named, by) = named.context("--merchant, --actor and --reason are missing")?;
+    let merchant = merchant(named)?;
+    let request = match (args.hold, args.credit) {
+        (Some(hold), _) => Request::Release {
+            merchant,
+            hold: HoldId(hold),
+            amount: args.amount.clone(),
+        },
+        (None, Some(credit)) => Request::ReleaseCredit {
+            merchant,
+            credit: CreditId(credit),
+        },
+        (None, None) => return before_start(config, &merchant, by).await,
     };
-    let request = Request::Release {
-        merchant,
-        hold: HoldId(hold),
-        amount: args.amount.clone(),
-    };
-    act(config, &request, &args.by).await
+    act(config, &request, by).await
 }
 
 async fn before_start(config: Config, merchant: &MerchantId, by: &ByArgs) -> anyhow::Result<()> {
@@ -154,11 +164,42 @@ async fn before_start(config: Config, merchant: &MerchantId, by: &ByArgs) -> any
         }
     }
     say(&format!(
-        "{} holds were due before the start, {stay} of them stay",
+        "{} holds and credits were due before the start, {stay} of them stay",
         requests.len()
     ));
     if stay > 0 {
         bail!("not all of them could go");
+    }
+    Ok(())
+}
+
+/// Lets an agreement rule orders that came before it.
+///
+/// # Errors
+/// See [`pause`].
+pub async fn reapply(config: Config, args: ReapplyArgs) -> anyhow::Result<()> {
+    let by = By::new(&args.by.actor, &args.by.reason)?;
+    let operator = Operator::new(open(&config).await?, Arc::new(config));
+    let it = Reapply {
+        agreement: args.agreement,
+        merchant: args.merchant,
+        free_unpaid: args.free_unpaid,
+        dry_run: args.dry_run,
+    };
+    let stays = |(merchant, order): &OrderKey, why: &str| {
+        say(&format!(
+            "stays: order {order} of merchant {merchant}: {why}"
+        ));
+    };
+    let done = operator.reapply(&it, &by, stays).await?;
+    let would = if it.dry_run { "would be " } else { "" };
+    let told = format!(
+        "{} orders {would}rewritten, {} stay",
+        done.rewritten, done.stay
+    );
+    match done.operation {
+        Some(operation) => say(&format!("{told} (operation {operation})")),
+        None => say(&told),
     }
     Ok(())
 }
@@ -175,6 +216,44 @@ pub async fn extend(config: Config, args: &ExtendArgs) -> anyhow::Result<()> {
         until: Instant::new(until.context("--until is no instant with its offset")?),
     };
     act(config, &request, &args.by).await
+}
+
+/// Lists the open reviews, or decides one.
+///
+/// # Errors
+/// See [`pause`].
+pub async fn review(config: Config, what: &ReviewCommand) -> anyhow::Result<()> {
+    let args = match what {
+        ReviewCommand::List(args) => return reviews(&config, args).await,
+        ReviewCommand::Decide(args) => args,
+    };
+    let request = Request::Decide {
+        merchant: args.merchant.clone(),
+        review: args.review.clone(),
+        decision: match args.decision {
+            DecisionArg::Passed => Decision::Passed,
+            DecisionArg::Rejected => Decision::Rejected,
+        },
+    };
+    act(config, &request, &args.by).await
+}
+
+async fn reviews(config: &Config, args: &ReviewListArgs) -> anyhow::Result<()> {
+    let open = open(config)
+        .await?
+        .open_reviews(args.merchant.as_ref())
+        .await?;
+    if args.json {
+        say(&serde_json::to_string_pretty(&open)?);
+        return Ok(());
+    }
+    for review in &open {
+        say(&review.to_string());
+    }
+    if open.is_empty() {
+        say("no review is open");
+    }
+    Ok(())
 }
 
 /// Carries out what another person has asked for.

@@ -1,4 +1,5 @@
-//! What people do: pauses, blocks, early releases, later dates; the larger of these by two persons.
+//! What people do: pauses, blocks, decisions of reviews, early releases, later dates, write-offs; the
+//! larger of these, and every write-off, by two persons.
 //!
 //! Guarantees that each act is one transaction, that it is kept with its actor and reason in a table
 //! that is only appended to, and that it races with nothing: rows and the pauses' table are locked as
@@ -8,6 +9,10 @@
 mod approval;
 pub mod commands;
 mod orders;
+mod purses;
+pub mod reapply;
+pub mod receivables;
+mod replay;
 mod request;
 
 use std::sync::Arc;
@@ -17,7 +22,7 @@ use uuid::Uuid;
 
 use crate::config::Config;
 use crate::ingest::{self, Rules};
-use crate::release::passage;
+use crate::release::{passage, recovery};
 use crate::rules::decide::World;
 use crate::rules::ids::{HoldId, MerchantId, OrderId};
 use crate::rules::pause::{Pause, Pauses};
@@ -31,6 +36,8 @@ pub use request::{By, Request};
 
 /// How often the gate is looked at again while an early release waits for it.
 const PAUSE: Duration = Duration::from_millis(100);
+/// What is said of a request that one person alone may not carry out.
+const TWO_PERSONS: &str = "this needs a second person, within 7 days";
 
 /// Carries out what people ask for.
 #[derive(Debug, Clone)]
@@ -76,11 +83,19 @@ impl Patience {
             Err(OperatorError::Store(error)) => error.passes(),
             _ => false,
         };
-        if !passes || Moment::now() >= self.0 {
+        if !passes || !self.lasts() {
             return false;
         }
-        tokio::time::sleep(PAUSE).await;
+        self.pause().await;
         true
+    }
+
+    fn lasts(&self) -> bool {
+        Moment::now() < self.0
+    }
+
+    async fn pause(&self) {
+        tokio::time::sleep(PAUSE).await;
     }
 }
 
@@ -129,8 +144,8 @@ impl Operator {
         }
     }
 
-    /// What a merchant's holds ask for that were due before `release.not_before`: a release each, of
-    /// what is free now. Nothing before the first start.
+    /// What a merchant's holds and credits ask for that were due before `release.not_before`: a release
+    /// each, of what is free now. Nothing before the first start.
     ///
     /// # Errors
     /// When the database fails.
@@ -145,7 +160,13 @@ impl Operator {
             hold,
             amount: Some(free.to_string()),
         });
-        Ok(requests.collect())
+        let credits = self.store.credits(merchant).await?.into_iter();
+        let credits = credits.filter(|credit| credit.opened_at < start);
+        let credits = credits.map(|credit| Request::ReleaseCredit {
+            merchant: merchant.clone(),
+            credit: credit.id,
+        });
+        Ok(requests.chain(credits).collect())
     }
 
     /// From now on.
@@ -219,6 +240,16 @@ impl Operator {
                 let key = key(order, merchant);
                 self.on_order(tx, request, act, key, None).await?
             }
+            Request::Decide {
+                merchant, review, ..
+            } => {
+                let review_key = (merchant.clone(), review.clone());
+                let Some(order) = tx.order_of_review(&review_key).await? else {
+                    return refuse(format!("merchant {merchant} has no review {review}"));
+                };
+                let key = (merchant.clone(), order);
+                self.on_order(tx, request, act, key, None).await?
+            }
             Request::Extend { merchant, hold, .. } => {
                 let key = (merchant.clone(), home(tx, merchant, *hold).await?);
                 self.on_order(tx, request, act, key, None).await?
@@ -228,6 +259,18 @@ impl Operator {
                 self.pass(tx, act.asked_at).await?;
                 let key = (merchant.clone(), home(tx, merchant, *hold).await?);
                 self.on_order(tx, request, act, key, Some(&pauses)).await?
+            }
+            Request::ReleaseCredit { merchant, credit } => {
+                let credit = (merchant, *credit);
+                self.release_credit(tx, request, act, credit).await?
+            }
+            Request::WriteOff {
+                merchant,
+                receivable,
+                amount,
+            } => {
+                let receivable = (merchant, *receivable, amount.as_str());
+                self.write_off(tx, request, act, receivable).await?
             }
         };
         if !act.approved {
@@ -268,49 +311,35 @@ impl Operator {
             now: tx.now,
             approval: &self.rules.approval,
         };
+        let mode = tx.release_mode().await?;
         let order = &mut case.order;
-        let decided = orders::decide(order, request, act.id, &act.by.reason, world)?;
+        let purse = currency.map(|currency| (key.0.clone(), currency));
+        let releases = pauses.and(purse.clone().zip(orders::free(order)));
+        let mut purses = recovery::lock(tx, releases.into_iter().collect()).await?;
+        order.purse = purse.as_ref().and_then(|purse| purses.lend(purse));
+        let decided = orders::decide(order, request, act.id, act.by, world, mode)?;
+        purses.take_back(purse, order.purse.take());
         let mut outcome = Outcome::of(request, decided.says);
         outcome.about.order = Some(key.1.clone());
         outcome.about.currency = currency;
         outcome.about.amount = decided.lets_go;
         if !act.approved && self.needs_approval(tx, request, &outcome.about).await? {
             outcome.proposed = true;
-            "this needs a second person, within 7 days".clone_into(&mut outcome.says);
+            TWO_PERSONS.clone_into(&mut outcome.says);
             return Ok(outcome);
+        }
+        for alarm in decided.alarms {
+            tracing::warn!(alarm, merchant = %key.0, order = %key.1, "someone should look at this order");
         }
         let mut lines = Lines::default();
         lines.add_by(&key.0, decided.entries, act.id);
         tx.save_orders(&cases, &catalogue).await?;
+        tx.save_purses(&mut purses).await?;
         if !lines.is_empty() {
             let numbers = tx.number_lines(&lines).await?;
             tx.append(&lines, &numbers).await?;
         }
         Ok(outcome)
-    }
-
-    /// Whether this lets go of more than one person may, parts of one order within a week taken
-    /// together. What can't be told yet may be more.
-    async fn needs_approval(
-        &self,
-        tx: &mut Tx,
-        request: &Request,
-        about: &About,
-    ) -> Result<bool, StoreError> {
-        let above = &self.config.approval.above;
-        let lets_go = matches!(request, Request::Unblock { .. } | Request::Release { .. });
-        if !lets_go || above.is_empty() {
-            return Ok(false);
-        }
-        let Some((amount, currency)) = about.amount.zip(about.currency) else {
-            return Ok(true);
-        };
-        let Some(limit) = above.get(&currency) else {
-            return Ok(false);
-        };
-        let before = tx.let_go_alone(request.kind(), about).await?;
-        let together = before.checked_add(amount.decimal());
-        Ok(!amount.is_zero() && together.is_none_or(|sum| sum > limit.decimal()))
     }
 
     /// The gate, for money that goes by hand: everything that lay in the input when it was asked for

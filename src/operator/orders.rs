@@ -2,20 +2,24 @@
 
 use uuid::Uuid;
 
-use super::{OperatorError, Request, refuse};
+use super::{By, OperatorError, Request, refuse};
 use crate::rules::by_hand;
 use crate::rules::decide::{self, World};
-use crate::rules::entry::Entry;
-use crate::rules::ids::HoldId;
+use crate::rules::entry::{Entry, Event};
+use crate::rules::ids::{HoldId, ReviewId};
 use crate::rules::money::{Amount, less};
 use crate::rules::order::{Block, BlockKind, Order};
 use crate::rules::release::{self, Claim};
+use crate::rules::review::{Decision, Ruling};
+use crate::rules::shadow::Mode;
 
 /// What a request comes to on one order.
 #[derive(Debug)]
 pub(super) struct Decided {
     pub(super) entries: Vec<Entry>,
-    /// The money that it lets go; `None` while that can't be told.
+    pub(super) alarms: Vec<&'static str>,
+    /// The money that it lets go, of a review's decision the order's amount; `None` while that can't
+    /// be told.
     pub(super) lets_go: Option<Amount>,
     pub(super) says: String,
 }
@@ -25,8 +29,9 @@ pub(super) fn decide(
     order: &mut Order,
     request: &Request,
     operation: Uuid,
-    reason: &str,
+    by: &By,
     world: World<'_>,
+    mode: Mode,
 ) -> Result<Decided, OperatorError> {
     let free_before = free(order);
     let mut decided = match request {
@@ -39,7 +44,7 @@ pub(super) fn decide(
             let block = Block {
                 reference: operation.to_string(),
                 kind: *block,
-                reason: reason.to_owned(),
+                reason: by.reason.clone(),
                 hold: *hold,
                 amount: amount_of(order, amount.as_deref())?,
                 opened_at: world.now,
@@ -48,7 +53,12 @@ pub(super) fn decide(
             put(order, block, world)?
         }
         Request::Unblock { reference, .. } => clear(order, reference, world)?,
-        Request::Release { hold, amount, .. } => let_go(order, *hold, amount.as_deref(), world)?,
+        Request::Release { hold, amount, .. } => {
+            let_go(order, *hold, amount.as_deref(), world, mode)?
+        }
+        Request::Decide {
+            review, decision, ..
+        } => rule(order, review, *decision, by, world)?,
         Request::Extend { hold, until, .. } => {
             let mut claim = claim(order, *hold)?;
             let cause = format!("operation:{operation}");
@@ -58,10 +68,13 @@ pub(super) fn decide(
             let on = on.map(|on| on.to_string()).unwrap_or_default();
             Decided {
                 says: format!("the hold's money goes no earlier than {until}, settlement {on}"),
-                ..changed(order, &claim, entry)
+                ..changed(order, &claim, vec![entry])
             }
         }
-        Request::Pause { .. } | Request::Resume { .. } => {
+        Request::Pause { .. }
+        | Request::Resume { .. }
+        | Request::ReleaseCredit { .. }
+        | Request::WriteOff { .. } => {
             return refuse("this is about no order".to_owned());
         }
     };
@@ -74,7 +87,7 @@ pub(super) fn decide(
 }
 
 /// Left and not blocked, all holds together; `None` before the order was sold.
-fn free(order: &Order) -> Option<Amount> {
+pub(super) fn free(order: &Order) -> Option<Amount> {
     let currency = order.sale.as_ref()?.value.currency;
     let frees = order.holds.iter().map(crate::rules::hold::Hold::free);
     Amount::sum(currency, frees).ok()
@@ -107,12 +120,44 @@ fn put(order: &mut Order, block: Block, world: World<'_>) -> Result<Decided, Ope
     let says = format!("blocked under reference {}", block.reference);
     Ok(Decided {
         entries: decide::block(order, block, world),
+        alarms: Vec::new(),
         lets_go: None,
         says,
     })
 }
 
+/// Decides a review, with the person's name and reason.
+fn rule(
+    order: &mut Order,
+    review: &ReviewId,
+    decision: Decision,
+    by: &By,
+    world: World<'_>,
+) -> Result<Decided, OperatorError> {
+    let ruling = Ruling {
+        decision,
+        actor: by.actor.clone(),
+        reason: by.reason.clone(),
+    };
+    let outcome =
+        decide::rule(order, review, &ruling, world).or_else(|it| refuse(it.to_string()))?;
+    let what = match decision {
+        Decision::Passed => "passed",
+        Decision::Rejected => "rejected: its money stays until a refund takes it or it is passed",
+    };
+    Ok(Decided {
+        entries: outcome.entries,
+        alarms: outcome.alarms,
+        lets_go: order.sale.as_ref().map(|noted| noted.value.amount),
+        says: format!("review {review} of order {} is {what}", order.id),
+    })
+}
+
 fn clear(order: &mut Order, reference: &str, world: World<'_>) -> Result<Decided, OperatorError> {
+    let mut reviews = order.reviews.iter();
+    if let Some(review) = reviews.find(|review| review.reference() == reference) {
+        return refuse(format!("this is review {}'s: decide that", review.id));
+    }
     let mut blocks = order.blocks.iter();
     match blocks.find(|block| block.reference == reference) {
         None => return refuse(format!("order {} has no block {reference}", order.id)),
@@ -123,6 +168,7 @@ fn clear(order: &mut Order, reference: &str, world: World<'_>) -> Result<Decided
     }
     Ok(Decided {
         entries: decide::unblock(order, reference, world.now, world),
+        alarms: Vec::new(),
         lets_go: None,
         says: format!("block {reference} is cleared"),
     })
@@ -133,16 +179,26 @@ fn let_go(
     hold: HoldId,
     amount: Option<&str>,
     world: World<'_>,
+    mode: Mode,
 ) -> Result<Decided, OperatorError> {
     let amount = amount_of(order, amount)?;
     let mut claim = claim(order, hold)?;
     let portion = by_hand::early(&claim.hold, amount).or_else(|it| refuse(it.to_string()))?;
-    let entry = release::issue(&mut claim, &portion, None, world.now);
+    let purse = order.purse.as_mut();
+    let purse = purse.expect("a release by hand is lent its merchant's purse");
+    let mut entries = release::issue(&mut claim, &portion, None, purse, world.now);
+    mode.cast(&claim, &mut entries, world.now);
     let (currency, sum) = (claim.currency, portion.amount);
+    let says = match entries.first().map(|entry| &entry.event) {
+        Some(Event::ReleaseShadowed(_)) => {
+            format!("{sum} {currency} of the hold are released as a shadow: nothing is published")
+        }
+        _ => format!("{sum} {currency} of the hold are released"),
+    };
     Ok(Decided {
         lets_go: Some(sum),
-        says: format!("{sum} {currency} of the hold are released"),
-        ..changed(order, &claim, entry)
+        says,
+        ..changed(order, &claim, entries)
     })
 }
 
@@ -162,14 +218,15 @@ fn claim(order: &Order, hold: HoldId) -> Result<Claim, OperatorError> {
 }
 
 /// Puts the changed hold back into its order.
-fn changed(order: &mut Order, claim: &Claim, entry: Entry) -> Decided {
+fn changed(order: &mut Order, claim: &Claim, entries: Vec<Entry>) -> Decided {
     for hold in &mut order.holds {
         if hold.id == claim.hold.id {
             hold.clone_from(&claim.hold);
         }
     }
     Decided {
-        entries: vec![entry],
+        entries,
+        alarms: Vec::new(),
         lets_go: None,
         says: String::new(),
     }

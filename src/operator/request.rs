@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::OperatorError;
-use crate::rules::ids::{HoldId, MerchantId, OrderId};
+use crate::rules::ids::{CreditId, HoldId, MerchantId, OrderId, ReceivableId, ReviewId};
 use crate::rules::order::BlockKind;
 use crate::rules::pause::Scope;
+use crate::rules::review::Decision;
 use crate::rules::time::Instant;
 use crate::store::operations::About;
 
@@ -40,6 +41,24 @@ pub enum Request {
         hold: HoldId,
         amount: Option<String>,
     },
+    /// Ends a review, or (passed) clears what a rejected one keeps.
+    Decide {
+        merchant: MerchantId,
+        review: ReviewId,
+        decision: Decision,
+    },
+    /// Lets a credit go at once.
+    ReleaseCredit {
+        merchant: MerchantId,
+        credit: CreditId,
+    },
+    /// The platform bears what a merchant will not pay. Always by two persons.
+    WriteOff {
+        merchant: MerchantId,
+        receivable: ReceivableId,
+        /// At most this much, in the receivable's currency.
+        amount: String,
+    },
     /// Keeps a hold's money at least until then.
     Extend {
         merchant: MerchantId,
@@ -58,6 +77,9 @@ impl Request {
             Self::Block { .. } => "block",
             Self::Unblock { .. } => "unblock",
             Self::Release { .. } => "release",
+            Self::Decide { .. } => "decide",
+            Self::ReleaseCredit { .. } => "release_credit",
+            Self::WriteOff { .. } => "write_off",
             Self::Extend { .. } => "extend",
         }
     }
@@ -86,6 +108,11 @@ impl Request {
             } => {
                 about.merchant = Some(merchant.clone());
                 about.order = Some(order.clone());
+            }
+            Self::Decide { merchant, .. }
+            | Self::ReleaseCredit { merchant, .. }
+            | Self::WriteOff { merchant, .. } => {
+                about.merchant = Some(merchant.clone());
             }
             Self::Release { merchant, hold, .. } | Self::Extend { merchant, hold, .. } => {
                 about.merchant = Some(merchant.clone());

@@ -6,11 +6,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::Release;
 use crate::planted::{Bug, is_planted};
 use crate::rules::calendar::Calendars;
-use crate::rules::entry::{Entry, Event, ReleaseReason, SettlementClosed, SettlementSkipped};
+use crate::rules::entry::{
+    Entry, Event, ReleaseIssued, ReleaseReason, SettlementClosed, SettlementSkipped,
+};
 use crate::rules::hold::Hold;
 use crate::rules::ids::{MerchantId, SettlementId};
 use crate::rules::money::{Amount, Currency, MoneyError};
 use crate::rules::release::{self, Claim, Judgement, Portion};
+use crate::rules::shadow::Mode;
 use crate::rules::time::Instant;
 use crate::store::due::DueHold;
 use crate::store::journal::Lines;
@@ -145,7 +148,7 @@ pub(crate) fn settled_at<'a>(
 ) -> HashMap<SettlementKey, Instant> {
     let mut instants: HashMap<SettlementKey, Instant> = HashMap::new();
     for (claim, hold) in holds {
-        let tails = hold.tails.iter().map(|tail| tail.dates);
+        let tails = hold.tails.iter().filter_map(|tail| tail.dates);
         for dates in hold.dates.into_iter().chain(tails) {
             let key = (claim.merchant.clone(), claim.currency, dates.settlement_on);
             let at = instants.entry(key).or_insert(dates.release_at);
@@ -170,22 +173,28 @@ pub(super) async fn book(
     for (merchant, lines) in lines.iter_mut() {
         let first = numbers.get(merchant).map_or(0, |given| given.first);
         for (sequence, line) in (first..).zip(lines.iter()) {
-            let Some((key, gross)) = settled_by(merchant, &line.entry) else {
+            let Some((key, release)) = settled_by(merchant, &line.entry) else {
                 continue;
             };
             let settled_at = settled_at.get(&key).copied().unwrap_or(tx.now);
+            let zero = Amount::zero(key.1);
             let addition = additions.entry(key).or_insert_with(|| Addition {
                 settled_at,
                 releases: 0,
-                gross: Amount::zero(gross.1),
+                gross: zero,
+                recovered: zero,
+                to_deposit: zero,
                 first_sequence: sequence,
                 last_sequence: sequence,
             });
             addition.releases += 1;
-            addition.gross = addition
-                .gross
-                .plus(gross.0)
-                .map_err(|error| StoreError::Unreadable(error.to_string()))?;
+            let plus = |sum: Amount, more| {
+                sum.plus(more)
+                    .map_err(|error| StoreError::Unreadable(error.to_string()))
+            };
+            addition.gross = plus(addition.gross, release.gross)?;
+            addition.recovered = plus(addition.recovered, release.recovered)?;
+            addition.to_deposit = plus(addition.to_deposit, release.to_deposit)?;
             addition.last_sequence = sequence;
         }
     }
@@ -194,7 +203,8 @@ pub(super) async fn book(
         for line in lines {
             let key = settled_by(merchant, &line.entry).map(|(key, _)| key);
             if let Some(part) = key.and_then(|key| parts.get(&key))
-                && let Event::ReleaseIssued(release) = &mut line.entry.event
+                && let Event::ReleaseIssued(release) | Event::ReleaseShadowed(release) =
+                    &mut line.entry.event
             {
                 release.settlement_part = Some(*part);
             }
@@ -203,30 +213,33 @@ pub(super) async fn book(
     tx.append(lines, &numbers).await
 }
 
-/// The settlement that a journal line adds to, and how much.
-pub(crate) fn settled_by(
+/// The settlement that a journal line adds to, and the release that it is.
+pub(crate) fn settled_by<'a>(
     merchant: &MerchantId,
-    entry: &Entry,
-) -> Option<(SettlementKey, (Amount, Currency))> {
-    let Event::ReleaseIssued(release) = &entry.event else {
+    entry: &'a Entry,
+) -> Option<(SettlementKey, &'a ReleaseIssued)> {
+    let (Event::ReleaseIssued(release) | Event::ReleaseShadowed(release)) = &entry.event else {
         return None;
     };
-    let currency = entry.currency?;
-    let key = (merchant.clone(), currency, release.settlement_date?);
+    let key = (merchant.clone(), entry.currency?, release.settlement_date?);
     release.settlement_id?;
-    Some((key, (release.gross, currency)))
+    Some((key, release))
 }
 
 /// Closes the parts that nothing due waits for.
-pub(super) async fn close(tx: &mut Tx, horizon: Instant, limit: i64) -> Result<usize, StoreError> {
+pub(super) async fn close(
+    tx: &mut Tx,
+    horizon: Instant,
+    limit: i64,
+    mode: Mode,
+) -> Result<usize, StoreError> {
     let parts = tx.close_parts(horizon, limit).await?;
     let mut lines = Lines::default();
     for part in &parts {
-        lines.add(
-            &part.key.0,
-            [closed(part).map_err(|error| StoreError::Unreadable(error.to_string()))?],
-            None,
-        );
+        let end = closed(part);
+        let mut end = end.map_err(|error| StoreError::Unreadable(error.to_string()))?;
+        mode.cast_end(&mut end);
+        lines.add(&part.key.0, [end], None);
     }
     if !lines.is_empty() {
         let numbers = tx.number_lines(&lines).await?;

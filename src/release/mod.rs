@@ -7,32 +7,45 @@
 //! [`Release::release_once`] is the bounded step that the loop and the tests call.
 
 pub(crate) mod booking;
+mod gate;
+mod limit;
+pub(crate) mod recovery;
+pub mod rehearsal;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant as Moment};
 
 use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::http::{Heartbeat, Readiness};
+use crate::ingest::Rules;
 use crate::planted::{Bug, is_planted};
 use crate::rules::calendar::Calendars;
 use crate::rules::entry::Entry;
 use crate::rules::ids::SettlementId;
 use crate::rules::money::Amount;
+use crate::rules::pause::Pauses;
+use crate::rules::recovery::Purse;
 use crate::rules::release::{self, Claim, Clock, Judgement, SettlementPart};
+use crate::rules::shadow::Mode;
 use crate::rules::time::Instant;
 use crate::store::agreements::Catalogue;
+use crate::store::cases::OrderKey;
 use crate::store::due::{DueHold, Hint};
 use crate::store::journal::Lines;
-use crate::store::positions::Gate;
+use crate::store::recovery::PurseKey;
 use crate::store::settlements::SettlementKey;
 use crate::store::{Store, StoreError, Tx};
 use crate::telemetry;
 
 use booking::{book, close, settled_at, settlement_of};
+use gate::age;
+use limit::{Overruns, judge};
+
+pub use gate::{Passage, passage};
 
 /// How long the loop rests when nothing is due.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -46,6 +59,11 @@ pub struct Release {
     config: Arc<Config>,
     not_before: Instant,
     catalogue: Catalogue,
+    rules: Arc<Rules>,
+    /// Orders of which a limit lets blocked money go: the next step is theirs.
+    overrun: BTreeSet<OrderKey>,
+    /// Who pays what the step under way releases.
+    mode: Mode,
 }
 
 /// What one step came to.
@@ -58,24 +76,18 @@ pub struct Step {
     pub closed: usize,
 }
 
-/// The gate with the verdict on it.
-#[derive(Debug, Clone)]
-pub struct Passage {
-    pub now: Instant,
-    pub gate: Gate,
-    /// Releases up to this date may go; `None`: the gate is closed.
-    pub until: Option<Instant>,
-}
-
 impl Release {
     /// A step over this store; `not_before` is the deployment's.
     #[must_use]
     pub fn new(store: Store, config: Arc<Config>, not_before: Instant) -> Self {
         Self {
             store,
+            rules: Arc::new(Rules::of(&config)),
             config,
             not_before,
             catalogue: Catalogue::default(),
+            overrun: BTreeSet::new(),
+            mode: Mode::Live,
         }
     }
 
@@ -105,36 +117,22 @@ impl Release {
             (tx.now, horizon)
         };
         let batch_max = i64::from(self.config.release.batch_max);
+        let clock = Clock {
+            now,
+            gate: Some(horizon),
+            not_before: self.not_before,
+        };
         let pauses = tx.hold_pauses().await?;
-        tx.open_catalogue(&mut self.catalogue, &[], false).await?;
-        let (claimed, holds) = tx
-            .claim_due(horizon, batch_max, &mut self.catalogue)
-            .await?;
-        let step = if claimed == 0 {
-            let closed = close(&mut tx, horizon, batch_max).await?;
+        self.mode = tx.release_mode().await?;
+        let credits = self.release_credits(&mut tx, horizon, batch_max).await?;
+        let step = if credits > 0 {
             Step {
-                closed,
-                ..Step::default()
-            }
-        } else {
-            let clock = Clock {
-                now,
-                gate: Some(horizon),
-                not_before: self.not_before,
-            };
-            let (paused, holds): (Vec<DueHold>, Vec<DueHold>) =
-                holds.into_iter().partition(|due| {
-                    pauses
-                        .over(&due.claim.merchant, due.claim.currency)
-                        .is_some()
-                });
-            keep(&mut tx, &paused).await?;
-            let releases = self.release(&mut tx, holds, clock).await?;
-            Step {
-                claimed,
-                releases,
+                claimed: credits,
+                releases: credits,
                 closed: 0,
             }
+        } else {
+            self.release_due(&mut tx, &pauses, clock, batch_max).await?
         };
         if step == Step::default() {
             tx.rollback().await?;
@@ -142,6 +140,42 @@ impl Release {
             tx.commit().await?;
         }
         Ok(step)
+    }
+
+    /// Releases what holds have due by the gate's moment; when none has, closes settlements.
+    async fn release_due(
+        &mut self,
+        tx: &mut Tx,
+        pauses: &Pauses,
+        clock: Clock,
+        limit: i64,
+    ) -> Result<Step, StoreError> {
+        let horizon = clock.gate.unwrap_or(clock.now);
+        tx.open_catalogue(&mut self.catalogue, &[], false).await?;
+        if !self.overrun.is_empty() {
+            return self.overrun_once(tx, pauses, clock).await;
+        }
+        let (claimed, holds) = tx.claim_due(horizon, limit, &mut self.catalogue).await?;
+        if claimed == 0 {
+            let closed = close(tx, horizon, limit, self.mode).await?;
+            return Ok(Step {
+                closed,
+                ..Step::default()
+            });
+        }
+        let (paused, holds): (Vec<DueHold>, Vec<DueHold>) = holds.into_iter().partition(|due| {
+            let claim = &due.claim;
+            pauses.over(&claim.merchant, claim.currency).is_some()
+        });
+        keep(tx, &paused).await?;
+        let overruns = self.overruns(tx, &holds, clock).await?;
+        let releases = self.release(tx, holds, &overruns, clock).await?;
+        self.overrun = overruns.into_keys().collect();
+        Ok(Step {
+            claimed,
+            releases,
+            closed: 0,
+        })
     }
 
     /// How far the gate lets releases pass at this moment.
@@ -166,13 +200,14 @@ impl Release {
         &mut self,
         tx: &mut Tx,
         mut holds: Vec<DueHold>,
+        overruns: &Overruns,
         clock: Clock,
     ) -> Result<usize, StoreError> {
         let mut lines = Lines::default();
         let mut hints = Vec::new();
         let mut judged = Vec::with_capacity(holds.len());
         for due in &mut holds {
-            if self.is_outdated(due) {
+            if self.is_outdated(&due.claim) {
                 let soon = clock.now.timestamp() + RECOMPUTED_SOON;
                 hints.push(hint(due, Instant::new(soon)));
                 judged.push(None);
@@ -180,9 +215,14 @@ impl Release {
                 if is_planted(Bug::IgnoreBlocks) {
                     due.claim.hold.blocked = Amount::zero(due.claim.currency);
                 }
-                judged.push(Some(release::judge(&due.claim, clock)));
+                judged.push(Some(judge(&due.claim, overruns, clock)));
             }
         }
+        let sums = holds.iter().zip(&judged).flat_map(|(due, judgement)| {
+            let portions = judgement.iter().flat_map(|it| &it.portions);
+            portions.map(|portion| (purse(due), portion.amount))
+        });
+        let mut purses = recovery::lock(tx, sums.collect()).await?;
         let skipped = self.under_minimum(tx, &holds, &judged, clock.now).await?;
         for (key, entry) in &skipped {
             lines.add(&key.0, entry.clone(), None);
@@ -194,7 +234,16 @@ impl Release {
                 continue;
             };
             let merchant = due.claim.merchant.clone();
-            let carried = carry_out(&mut due.claim, &judgement, &skipped, &calendars, clock.now);
+            let purse = purses.of(&purse(due));
+            let mut carried = carry_out(
+                &mut due.claim,
+                &judgement,
+                &skipped,
+                &calendars,
+                purse,
+                clock.now,
+            );
+            self.mode.cast(&due.claim, &mut carried.entries, clock.now);
             if is_planted(Bug::DecideTwice) {
                 lines.add(&merchant, carried.entries.clone(), None);
             }
@@ -213,6 +262,7 @@ impl Release {
             }
         }
         tx.save_due(&holds).await?;
+        tx.save_purses(&mut purses).await?;
         tx.hint(&hints).await?;
         let before = holds.iter().map(|due| (&due.claim, &due.before));
         book(tx, &mut lines, &settled_at(before)).await?;
@@ -220,16 +270,16 @@ impl Release {
     }
 
     /// A hold whose dates stem from an older calendar waits until it is recomputed.
-    fn is_outdated(&self, due: &DueHold) -> bool {
-        let current = due.claim.agreement.calendar.as_ref().and_then(|id| {
+    fn is_outdated(&self, claim: &Claim) -> bool {
+        let current = claim.agreement.calendar.as_ref().and_then(|id| {
             self.catalogue
                 .calendars()
                 .get(id)
                 .map(|calendar| calendar.version)
         });
-        due.claim.hold.calendar_version.is_some()
+        claim.hold.calendar_version.is_some()
             && current.is_some()
-            && due.claim.hold.calendar_version != current
+            && claim.hold.calendar_version != current
     }
 }
 
@@ -249,6 +299,7 @@ pub(crate) fn carry_out(
     judgement: &Judgement,
     skipped: &BTreeMap<SettlementKey, Option<Entry>>,
     calendars: &Calendars,
+    purse: &mut Purse,
     now: Instant,
 ) -> Carried {
     let mut carried = Carried {
@@ -271,11 +322,15 @@ pub(crate) fn carry_out(
             id: SettlementId::of(&merchant, currency, day),
             part: 0,
         });
-        let entry = release::issue(claim, portion, part, now);
-        carried.entries.push(entry);
+        let entries = release::issue(claim, portion, part, purse, now);
+        carried.entries.extend(entries);
         carried.releases += 1;
     }
     carried
+}
+
+fn purse(due: &DueHold) -> PurseKey {
+    (due.claim.merchant.clone(), due.claim.currency)
 }
 
 fn hint(due: &DueHold, due_at: Instant) -> Hint {
@@ -295,25 +350,6 @@ async fn keep(tx: &mut Tx, paused: &[DueHold]) -> Result<(), StoreError> {
     let left = paused.iter().filter(|due| !due.claim.hold.left.is_zero());
     let hints: Vec<Hint> = left.map(|due| hint(due, wake_at(due))).collect();
     tx.hint_paused(&hints).await
-}
-
-/// How far a gate lets releases pass at `now` (contract, section 6, "The freshness gate").
-#[must_use]
-pub fn passage(now: Instant, gate: Gate, settings: &config::Release) -> Passage {
-    let seconds = |seconds: u32| SignedDuration::from_secs(i64::from(seconds));
-    let until = gate
-        .moment
-        .filter(|moment| age(now, *moment) <= seconds(settings.max_staleness_seconds))
-        .and_then(|moment| {
-            let margin = seconds(settings.margin_seconds);
-            moment.timestamp().checked_sub(margin).ok()
-        })
-        .map(|moment| Instant::new(moment).min(now));
-    Passage { now, gate, until }
-}
-
-fn age(now: Instant, moment: Instant) -> SignedDuration {
-    now.timestamp().duration_since(moment.timestamp())
 }
 
 /// Releases until stopped.

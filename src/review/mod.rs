@@ -1,5 +1,5 @@
 //! The clock meets the reviews: reminders, deadlines and what silence brings, in bounded batches,
-//! each once; and what a person decides.
+//! each once. What people decide of them is in [`crate::operator`].
 //!
 //! Any number of processes may do it. Guarantees that no answer or decision that lies unread in
 //! Kafka is overtaken by a deadline (the freshness gate holds for reviews as for releases), and
@@ -16,9 +16,7 @@ use crate::config::Config;
 use crate::http::Heartbeat;
 use crate::ingest::{Rules, reparse_with};
 use crate::release::passage;
-use crate::rules::decide::{self, Outcome, Refusal, World};
-use crate::rules::ids::{MerchantId, ReviewId};
-use crate::rules::review::Ruling;
+use crate::rules::decide::{self, Outcome, World};
 use crate::store::agreements::Catalogue;
 use crate::store::cases::{Cases, OrderKey};
 use crate::store::journal::Lines;
@@ -35,16 +33,6 @@ pub struct Reviews {
     config: Arc<Config>,
     rules: Rules,
     catalogue: Catalogue,
-}
-
-/// Why a person's decision was not taken.
-#[derive(Debug, thiserror::Error)]
-pub enum RuleError {
-    /// There is no such review, or it has ended.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    #[error(transparent)]
-    Store(#[from] StoreError),
 }
 
 impl Reviews {
@@ -102,40 +90,6 @@ impl Reviews {
         }
         self.save(tx, &cases, &lines).await?;
         Ok(claimed)
-    }
-
-    /// What a person decides of an open review, or (passed) clears after it was rejected. Kept with
-    /// the person's name and reason. Whether one person is enough is the caller's to know.
-    ///
-    /// # Errors
-    /// [`RuleError::Refused`] when there is no such review or it has ended otherwise.
-    pub async fn rule(
-        &mut self,
-        merchant: &MerchantId,
-        review: &ReviewId,
-        ruling: &Ruling,
-    ) -> Result<(), RuleError> {
-        let mut tx = self.store.begin().await?;
-        tx.open_catalogue(&mut self.catalogue, &[], false).await?;
-        let unknown = || Refusal::Conflict(format!("there is no review {review}"));
-        let order = tx
-            .order_of_review(&(merchant.clone(), review.clone()))
-            .await?;
-        let key = (merchant.clone(), order.ok_or_else(unknown)?);
-        let mut cases = self.load(&mut tx, std::slice::from_ref(&key)).await?;
-        let calendars = self.catalogue.calendars();
-        let world = World {
-            agreements: &[],
-            calendars: &calendars,
-            now: tx.now,
-            approval: &self.rules.approval,
-        };
-        let case = cases.get_mut(&key).ok_or_else(unknown)?;
-        let outcome = decide::rule(&mut case.order, review, ruling, world)?;
-        let mut lines = Lines::default();
-        note(&mut lines, &key, outcome);
-        self.save(tx, &cases, &lines).await?;
-        Ok(())
     }
 
     async fn load(&mut self, tx: &mut Tx, keys: &[OrderKey]) -> Result<Cases, StoreError> {

@@ -35,6 +35,9 @@ pub struct Agreement {
     pub review: ReviewTerms,
     pub settlement: SettlementTerms,
     pub refund: RefundTerms,
+    /// Agreements kept before deposits were known have none.
+    #[serde(default)]
+    pub deposit: DepositTerms,
 }
 
 /// One line of an agreement; makes at most one hold per order. Amounts are plain numbers in the
@@ -144,6 +147,13 @@ pub enum Roll {
     ModifiedFollowing,
     Preceding,
     Unadjusted,
+}
+
+/// How much of a deposit the merchant has to have, and how releases raise it to that.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DepositTerms {
+    pub required: Decimal,
+    pub top_up_bps: u32,
 }
 
 /// How refunds are paid.
@@ -263,6 +273,10 @@ impl Agreement {
             self.check_amount(threshold, "/review/threshold".to_owned(), &mut faults);
         }
         self.check_settlement(&mut faults);
+        let required = self.deposit.required;
+        self.check_amount(required, "/deposit/required".to_owned(), &mut faults);
+        let over = self.deposit.top_up_bps > 10_000;
+        faults.when(over, "/deposit/top_up_bps", "is over 10000");
         faults.0
     }
 

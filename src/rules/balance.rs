@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use rust_decimal::Decimal;
 use serde::{Serialize, Serializer};
 
 use super::entry::{Account, Transfer};
@@ -59,6 +60,14 @@ impl Balance {
     pub fn negated(self) -> Result<Self, MoneyError> {
         let units = self.units.checked_neg().ok_or(MoneyError::Overflow)?;
         Ok(Self { units, ..self })
+    }
+
+    /// The exact decimal.
+    ///
+    /// # Errors
+    /// [`MoneyError::Overflow`] beyond 96 bits of minor units.
+    pub fn decimal(self) -> Result<Decimal, MoneyError> {
+        Decimal::try_from_i128_with_scale(self.units, self.scale).map_err(|_| MoneyError::Overflow)
     }
 
     /// True for nothing.
@@ -170,6 +179,20 @@ impl Balances {
         let owed = self.receivable.negated()?;
         let parts = [self.payable, self.paid, self.deposit, owed];
         parts.into_iter().try_fold(self.held, Balance::plus)
+    }
+
+    /// What of the deposit the merchant may have back: what is above `required` and above what they
+    /// owe, at least nothing.
+    ///
+    /// # Errors
+    /// [`MoneyError`] beyond all range.
+    pub fn withdrawable(&self, required: Balance) -> Result<Balance, MoneyError> {
+        let free = self.deposit.plus(required.negated()?)?;
+        let free = free.plus(self.receivable.negated()?)?;
+        Ok(Balance {
+            units: free.units.max(0),
+            ..free
+        })
     }
 
     /// The accounts by their names, in the order of the fields.

@@ -4,9 +4,11 @@
 //! `previous`) is added when the journal is written.
 //!
 //! An event's id is made of its type, its subject and its cause. The subject is what the event is
-//! about: the hold for `hold.*`, the receivable for `receivable.*`, the release for
-//! `release.issued` and `payout.settled`, the settlement for `settlement.*`, the refund or dispute
-//! for `refund.applied`, the review for `review.*`, the order for `order.accepted`, the agreement for `agreement.accepted`.
+//! about: the hold for `hold.*`, the receivable for `receivable.*`, the credit for `credit.opened`, the currency for
+//! `deposit.changed`, the release for
+//! `release.*` and `payout.settled`, the settlement for `settlement.*`, the refund or dispute
+//! for `refund.*`, the review for `review.*`, the order for `order.accepted`, the agreement for `agreement.accepted`,
+//! the currency for `control.daily` (whose cause is the day).
 //! The cause is the business key of the fact (`refund:R-1`), of the attempt for a release, of the
 //! part for a settlement. One cause says at most one thing of a type about one subject. Ids that
 //! come from outside are unique per merchant only, so the merchant goes before them.
@@ -14,6 +16,7 @@
 use jiff::civil::Date;
 use serde::Serialize;
 
+use super::control::ControlDaily;
 use super::ids::{
     AgreementId, DisputeId, EventId, HoldId, MerchantId, OrderId, ReceivableId, RefundId,
     ReleaseId, SettlementId, TermName,
@@ -21,6 +24,10 @@ use super::ids::{
 use super::money::{Amount, Currency};
 use super::time::Instant;
 
+pub use super::debt_events::{
+    CreditOpened, DepositChanged, Direction, ReceivableOpened, ReceivableRecovered,
+    ReceivableWrittenOff, RefundReversed,
+};
 pub use super::entry_review::{ReviewClosed, ReviewOverdue, ReviewReminded, ReviewRequested};
 pub use super::entry_settlement::{PayoutSettled, SettlementClosed, SettlementSkipped};
 
@@ -58,10 +65,19 @@ impl Entry {
                 (None, Some(dispute)) => dispute.to_string(),
                 (None, None) => order().unwrap_or_default(),
             },
+            Event::RefundReversed(it) => it.refund_id.to_string(),
             Event::ReceivableOpened(it) => it.receivable_id.to_string(),
             Event::ReceivableRecovered(it) => it.receivable_id.to_string(),
-            Event::ReleaseIssued(it) => it.release_id.to_string(),
-            Event::SettlementClosed(it) => it.settlement_id.to_string(),
+            Event::ReceivableWrittenOff(it) => it.receivable_id.to_string(),
+            Event::CreditOpened(it) => it.credit_id.to_string(),
+            Event::DepositChanged(_) => {
+                let code = self.currency.map(|currency| currency.code().to_owned());
+                code.unwrap_or_default()
+            }
+            Event::ReleaseIssued(it) | Event::ReleaseShadowed(it) => it.release_id.to_string(),
+            Event::SettlementClosed(it) | Event::SettlementShadowed(it) => {
+                it.settlement_id.to_string()
+            }
             Event::SettlementSkipped(it) => it.settlement_id.to_string(),
             Event::PayoutSettled(it) => it.release_id.to_string(),
             Event::AgreementAccepted(it) => it.agreement_id.to_string(),
@@ -69,6 +85,7 @@ impl Entry {
             Event::ReviewReminded(it) => it.review_id.to_string(),
             Event::ReviewOverdue(it) => it.review_id.to_string(),
             Event::ReviewClosed(it) => it.review_id.to_string(),
+            Event::ControlDaily(_) => self.currency.map(|it| it.to_string()).unwrap_or_default(),
         }
     }
 
@@ -79,6 +96,8 @@ impl Entry {
         let subject = match &self.event {
             Event::OrderAccepted(_)
             | Event::RefundApplied(_)
+            | Event::RefundReversed(_)
+            | Event::DepositChanged(_)
             | Event::AgreementAccepted(_)
             | Event::ReviewRequested(_)
             | Event::ReviewReminded(_)
@@ -147,10 +166,17 @@ pub enum Event {
     HoldReversed(HoldReversed),
     HoldLimitReached(HoldLimitReached),
     RefundApplied(RefundApplied),
+    RefundReversed(RefundReversed),
     ReceivableOpened(ReceivableOpened),
     ReceivableRecovered(ReceivableRecovered),
+    ReceivableWrittenOff(ReceivableWrittenOff),
+    CreditOpened(CreditOpened),
+    DepositChanged(DepositChanged),
     ReleaseIssued(ReleaseIssued),
+    /// A release that another system pays.
+    ReleaseShadowed(ReleaseIssued),
     SettlementClosed(SettlementClosed),
+    SettlementShadowed(SettlementClosed),
     SettlementSkipped(SettlementSkipped),
     PayoutSettled(PayoutSettled),
     AgreementAccepted(AgreementAccepted),
@@ -158,6 +184,7 @@ pub enum Event {
     ReviewReminded(ReviewReminded),
     ReviewOverdue(ReviewOverdue),
     ReviewClosed(ReviewClosed),
+    ControlDaily(Box<ControlDaily>),
 }
 
 impl Event {
@@ -175,10 +202,16 @@ impl Event {
             Self::HoldReversed(_) => "holdback.hold.reversed.v1",
             Self::HoldLimitReached(_) => "holdback.hold.limit_reached.v1",
             Self::RefundApplied(_) => "holdback.refund.applied.v1",
+            Self::RefundReversed(_) => "holdback.refund.reversed.v1",
             Self::ReceivableOpened(_) => "holdback.receivable.opened.v1",
             Self::ReceivableRecovered(_) => "holdback.receivable.recovered.v1",
+            Self::ReceivableWrittenOff(_) => "holdback.receivable.written_off.v1",
+            Self::CreditOpened(_) => "holdback.credit.opened.v1",
+            Self::DepositChanged(_) => "holdback.deposit.changed.v1",
             Self::ReleaseIssued(_) => "holdback.release.issued.v1",
+            Self::ReleaseShadowed(_) => "holdback.release.shadowed.v1",
             Self::SettlementClosed(_) => "holdback.settlement.closed.v1",
+            Self::SettlementShadowed(_) => "holdback.settlement.shadowed.v1",
             Self::SettlementSkipped(_) => "holdback.settlement.skipped.v1",
             Self::PayoutSettled(_) => "holdback.payout.settled.v1",
             Self::AgreementAccepted(_) => "holdback.agreement.accepted.v1",
@@ -186,6 +219,7 @@ impl Event {
             Self::ReviewReminded(_) => "holdback.review.reminded.v1",
             Self::ReviewOverdue(_) => "holdback.review.overdue.v1",
             Self::ReviewClosed(_) => "holdback.review.closed.v1",
+            Self::ControlDaily(_) => "holdback.control.daily.v1",
         }
     }
 }
@@ -243,6 +277,7 @@ pub enum RescheduleReason {
     Calendar,
     SettlementMinimum,
     Extended,
+    Reapplied,
 }
 
 /// A block came, or an existing one now keeps more of the hold.
@@ -276,12 +311,14 @@ pub struct HoldConsumed {
     pub dispute_id: Option<DisputeId>,
 }
 
-/// A lost chargeback turned out smaller: money that it took comes back into the hold.
+/// A lost chargeback turned out smaller, or a refund did not go through: money that it took comes
+/// back into the hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct HoldRestored {
     pub amount: Amount,
     pub left: Amount,
-    pub dispute_id: DisputeId,
+    pub refund_id: Option<RefundId>,
+    pub dispute_id: Option<DisputeId>,
 }
 
 /// The order was cancelled; what was left of the hold no longer exists.
@@ -310,7 +347,7 @@ pub struct RefundApplied {
     pub sources: Vec<Source>,
 }
 
-/// One source of a refund.
+/// One source of a refund, or where its money goes back to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Source {
     pub kind: SourceKind,
@@ -329,25 +366,10 @@ pub enum SourceKind {
     Hold,
     Deposit,
     Receivable,
-}
-
-/// The merchant owes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ReceivableOpened {
-    pub receivable_id: ReceivableId,
-    pub amount: Amount,
-    pub refund_id: Option<RefundId>,
-    pub dispute_id: Option<DisputeId>,
-}
-
-/// The merchant owes less.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ReceivableRecovered {
-    pub receivable_id: ReceivableId,
-    pub amount: Amount,
-    pub left: Amount,
-    /// `cancellation`, or `dispute` when a lost chargeback turned out smaller.
-    pub by: &'static str,
+    /// The platform had written the debt off and gets its loss back.
+    WrittenOff,
+    /// Owed to the merchant apart from holds, where the money can't go back to its hold or debt.
+    Credit,
 }
 
 /// The decision that payout systems act on.

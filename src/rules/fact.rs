@@ -5,8 +5,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::adjustment::Adjustment;
 use super::agreement::Agreement;
 use super::calendar::Calendar;
+use super::deposit::DepositFact;
 use super::ids::{DisputeId, MerchantId, OrderId, RefundId, ReleaseId, ReviewId, SettlementId};
 use super::money::{Amount, Currency};
 use super::review::Decision;
@@ -23,8 +25,10 @@ pub enum Fact {
     Order(OrderFact),
     Agreement(Box<Agreement>),
     Calendar(Box<Calendar>),
+    Deposit(DepositFact),
+    Adjustment(Box<Adjustment>),
     Payout(PayoutResult),
-    Review(ReviewFact),
+    Indirect(IndirectFact),
 }
 
 /// A fact about one order.
@@ -40,26 +44,54 @@ pub struct OrderFact {
     pub what: OrderEvent,
 }
 
-/// An answer or a decision, which names its review and not the order.
+/// A fact about an order that names something of the order's, and not the order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReviewFact {
+pub struct IndirectFact {
     pub merchant: MerchantId,
-    pub review: ReviewId,
+    pub names: Named,
     pub content: ContentHash,
     pub traceparent: Option<String>,
     pub recorded_at: Option<Instant>,
-    /// `ReviewAnswered` or `ReviewDecided`.
+    /// `ReviewAnswered`, `ReviewDecided` or `RefundReversed`.
     pub what: OrderEvent,
 }
 
-impl ReviewFact {
+/// What such a fact names.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Named {
+    Review(ReviewId),
+    Refund(RefundId),
+}
+
+impl Named {
+    /// The id, unique per merchant.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Review(id) => id.as_str(),
+            Self::Refund(id) => id.as_str(),
+        }
+    }
+}
+
+impl IndirectFact {
     /// When it happened, by the message.
     #[must_use]
     pub fn business_at(&self) -> Instant {
         self.what.business_at()
     }
 
-    /// The same about the order that the review is of.
+    /// Its kind.
+    #[must_use]
+    pub fn kind(&self) -> FactKind {
+        match self.what {
+            OrderEvent::RefundReversed(_) => FactKind::RefundReversed,
+            OrderEvent::ReviewAnswered(_) => FactKind::ReviewAnswered,
+            _ => FactKind::ReviewDecided,
+        }
+    }
+
+    /// The same about the order that it is of.
     #[must_use]
     pub fn about(self, order: OrderId) -> OrderFact {
         OrderFact {
@@ -81,6 +113,7 @@ pub enum OrderEvent {
     Delivered { at: Instant },
     Cancelled { at: Instant, reason: Option<String> },
     Refunded(Refunded),
+    RefundReversed(RefundReversed),
     DisputeOpened(DisputeOpened),
     DisputeUpdated(DisputeUpdated),
     DisputeClosed(DisputeClosed),
@@ -119,6 +152,13 @@ pub struct Refunded {
     pub at: Instant,
     pub reason: Option<String>,
     pub dispute: Option<DisputeId>,
+}
+
+/// `refund.reversed`: the refund did not go through after all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefundReversed {
+    pub refund: RefundId,
+    pub at: Instant,
 }
 
 /// What kind of complaint stands behind a dispute.
@@ -231,6 +271,7 @@ impl OrderFact {
             OrderEvent::Delivered { .. } => of(FactKind::Delivered, order, 0),
             OrderEvent::Cancelled { .. } => of(FactKind::Cancelled, order, 0),
             OrderEvent::Refunded(it) => of(FactKind::Refunded, it.refund.as_str(), 0),
+            OrderEvent::RefundReversed(it) => of(FactKind::RefundReversed, it.refund.as_str(), 0),
             OrderEvent::DisputeOpened(it) => of(FactKind::DisputeOpened, it.dispute.as_str(), 0),
             OrderEvent::DisputeUpdated(it) => {
                 of(FactKind::DisputeUpdated, it.dispute.as_str(), it.version)
@@ -263,6 +304,7 @@ impl OrderEvent {
             Self::Completed(it) => it.at,
             Self::Confirmed { at, .. } | Self::Delivered { at } | Self::Cancelled { at, .. } => *at,
             Self::Refunded(it) => it.at,
+            Self::RefundReversed(it) => it.at,
             Self::DisputeOpened(it) => it.at,
             Self::DisputeUpdated(it) => it.at,
             Self::DisputeClosed(it) => it.at,
@@ -332,6 +374,7 @@ pub enum FactKind {
     ReviewRequested = 9,
     ReviewAnswered = 10,
     ReviewDecided = 11,
+    RefundReversed = 12,
 }
 
 impl FactKind {
@@ -344,6 +387,7 @@ impl FactKind {
             Self::Delivered => "order.delivered",
             Self::Cancelled => "order.cancelled",
             Self::Refunded => "refund",
+            Self::RefundReversed => "refund.reversed",
             Self::DisputeOpened => "dispute.opened",
             Self::DisputeUpdated => "dispute.updated",
             Self::DisputeClosed => "dispute.closed",

@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::agreement::AtLimit;
 use super::ids::MerchantId;
 use super::money::{Amount, Currency, MoneyError, less};
+use super::recovery::Credit;
 use super::release::Claim;
 use super::time::{Instant, zone};
 
@@ -43,6 +44,8 @@ pub struct CurrencyForecast {
     pub undated: Amount,
     /// Was due before `release.not_before`: waits for a person.
     pub before_start: Amount,
+    /// Belongs to no hold: goes at once, unless its order is blocked.
+    pub credits: Amount,
 }
 
 /// What goes on one settlement date.
@@ -92,10 +95,8 @@ impl Forecaster {
         let hold = &claim.hold;
         let currency = claim.currency;
         let until = self.until;
-        let sums = self.currencies.entry(currency).or_insert_with(|| Sums {
-            totals: nothing(currency),
-            days: BTreeMap::new(),
-        });
+        let not_before = self.not_before;
+        let sums = self.sums(currency);
         let totals = &mut sums.totals;
         totals.held = totals.held.plus(hold.left)?;
         if hold.barred {
@@ -115,7 +116,7 @@ impl Forecaster {
                 (part.blocked, limit, Waits::Blocked),
             ] {
                 match goes {
-                    Some((at, _)) if at < self.not_before => {
+                    Some((at, _)) if at < not_before => {
                         totals.before_start = totals.before_start.plus(amount)?;
                     }
                     Some((_, day)) if day > until => totals.later = totals.later.plus(amount)?,
@@ -142,6 +143,30 @@ impl Forecaster {
             day.amount = day.amount.plus(amount)?;
         }
         Ok(())
+    }
+
+    /// Adds a credit that waits.
+    ///
+    /// # Errors
+    /// [`MoneyError::Overflow`].
+    pub fn add_credit(&mut self, credit: &Credit) -> Result<(), MoneyError> {
+        let not_before = self.not_before;
+        let totals = &mut self.sums(credit.currency).totals;
+        totals.held = totals.held.plus(credit.amount)?;
+        let sum = if credit.opened_at < not_before {
+            &mut totals.before_start
+        } else {
+            &mut totals.credits
+        };
+        *sum = sum.plus(credit.amount)?;
+        Ok(())
+    }
+
+    fn sums(&mut self, currency: Currency) -> &mut Sums {
+        self.currencies.entry(currency).or_insert_with(|| Sums {
+            totals: nothing(currency),
+            days: BTreeMap::new(),
+        })
     }
 
     /// The forecast.
@@ -196,11 +221,12 @@ fn nothing(currency: Currency) -> CurrencyForecast {
         pending: nothing,
         undated: nothing,
         before_start: nothing,
+        credits: nothing,
     }
 }
 
 /// When the limit lets everything go, if the term says so, and which local date that is.
-pub(super) fn limit(claim: &Claim) -> Option<(Instant, Date)> {
+pub(crate) fn limit(claim: &Claim) -> Option<(Instant, Date)> {
     let releases = claim.term()?.at_limit == AtLimit::Release;
     let at = claim.hold.limit_at.filter(|_| releases)?;
     Some((at, at.local(&zone(&claim.agreement.time_zone)?).date()))

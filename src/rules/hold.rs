@@ -1,8 +1,9 @@
 //! A hold: a sum of one merchant's money kept back for one order under one term.
 //! `original = left + consumed + released + reversed` at all times, none negative.
 //!
-//! The money in it has parts: its own, under its own dates, then its tails, each later than the
-//! one before. Blocks and refunds take from the own part first, then from the tails in turn.
+//! The money in it has parts: its own, then its tails, each later than the one before or kept by
+//! a block until later. Blocks and refunds take from the own part first, then from the tails in turn.
+//! A part remembers when its last block was cleared, also while it has no dates.
 
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
@@ -30,9 +31,11 @@ pub struct Hold {
     pub barred: bool,
     /// The term's anchor, once known. Unknown: the hold is pending.
     pub anchor_at: Option<Instant>,
+    /// When the last block of the own part was cleared, or until when a person has put it off.
+    pub cleared_at: Option<Instant>,
     /// Dates of the money that no block kept, and of a wholly blocked hold after its clearing.
     pub dates: Option<Dates>,
-    /// Money that a block kept past the hold's own release: it goes later than the rest.
+    /// Money that a block kept for longer than the own part: it goes with that or later.
     pub tails: Vec<Tail>,
     pub limit_at: Option<Instant>,
     /// When the limit was last announced, for `at_limit: alert`.
@@ -53,11 +56,12 @@ pub struct Dates {
     pub settlement_on: Date,
 }
 
-/// A part of a hold with dates of its own.
+/// A part of a hold with a clearing and dates of its own; it has dates when the own part has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tail {
     pub amount: Amount,
-    pub dates: Dates,
+    pub cleared_at: Option<Instant>,
+    pub dates: Option<Dates>,
 }
 
 /// A part of what is left in a hold, with the dates under which it goes; `None` while unknown.
@@ -65,6 +69,7 @@ pub struct Tail {
 pub struct Part {
     pub amount: Amount,
     pub blocked: Amount,
+    pub cleared_at: Option<Instant>,
     pub dates: Option<Dates>,
 }
 
@@ -99,32 +104,25 @@ impl Hold {
     }
 
     fn parts_if_blocked(&self, blocked: Amount) -> Vec<Part> {
-        let own = (self.own(), self.dates);
-        let tails = self
-            .tails
-            .iter()
-            .map(|tail| (tail.amount, Some(tail.dates)));
+        let own = Tail {
+            amount: self.own(),
+            cleared_at: self.cleared_at,
+            dates: self.dates,
+        };
         let mut rest = blocked;
-        std::iter::once(own)
-            .chain(tails)
-            .map(|(amount, dates)| {
-                let blocked = rest.min(amount);
+        std::iter::once(&own)
+            .chain(&self.tails)
+            .map(|part| {
+                let blocked = rest.min(part.amount);
                 rest = less(rest, blocked);
                 Part {
-                    amount,
+                    amount: part.amount,
                     blocked,
-                    dates,
+                    cleared_at: part.cleared_at,
+                    dates: part.dates,
                 }
             })
             .collect()
-    }
-
-    /// When the last block of the own part was cleared, if that is what made it wait.
-    #[must_use]
-    pub fn cleared_at(&self) -> Option<Instant> {
-        let dates = self.dates?;
-        let unblocked = dates.window_ends_at.max(self.anchor_at?);
-        (dates.eligible_at > unblocked).then_some(dates.eligible_at)
     }
 
     /// Takes money out for a refund, at most what is left.
@@ -149,56 +147,53 @@ impl Hold {
         amount
     }
 
-    /// Takes what goes out of the part with these dates (`None`: out of all parts in turn).
+    /// Takes what goes out of the free money that is due then; `None`: out of all that is left.
     pub(super) fn release(&mut self, amount: Amount, release_at: Option<Instant>) {
-        if let Some(release_at) = release_at {
-            let mut rest = amount;
-            if self.dates.is_some_and(|own| own.release_at == release_at) {
-                rest = less(rest, self.own());
+        match release_at {
+            Some(at) => {
+                self.release_parts(amount, |it| it.dates.is_some_and(|it| it.release_at == at));
             }
-            for tail in &mut self.tails {
-                if tail.dates.release_at == release_at {
-                    let taken = rest.min(tail.amount);
-                    tail.amount = less(tail.amount, taken);
-                    rest = less(rest, taken);
-                }
+            None => {
+                self.count_released(amount);
+                self.shrink();
             }
         }
-        self.left = less(self.left, amount);
-        self.released = within(self.released, amount);
-        self.releases = self.releases.saturating_add(1);
-        self.shrink();
     }
 
     /// Takes free money out of the parts in turn, at most what is free.
     pub(super) fn release_free(&mut self, amount: Amount) {
+        self.release_parts(amount, |_| true);
+    }
+
+    fn release_parts(&mut self, amount: Amount, goes: impl Fn(&Part) -> bool) {
         let mut rest = amount;
         let mut staying = Vec::new();
         for part in self.parts() {
-            let taken = rest.min(less(part.amount, part.blocked));
+            let free = less(part.amount, part.blocked);
+            let taken = rest.min(if goes(&part) { free } else { less(free, free) });
             rest = less(rest, taken);
-            staying.extend(part.dates.map(|dates| (less(part.amount, taken), dates)));
+            staying.push(part.of(less(part.amount, taken)));
         }
+        self.count_released(amount);
+        self.arrange(staying);
+    }
+
+    fn count_released(&mut self, amount: Amount) {
         self.left = less(self.left, amount);
         self.released = within(self.released, amount);
         self.releases = self.releases.saturating_add(1);
-        if self.dates.is_some() {
-            self.arrange(staying);
-        }
     }
 
-    /// Moves what a block had kept to its clearing, if that is later than its own date: a part
-    /// goes on under new dates, or as a whole when all of it was kept. `settle` finds the
-    /// settlement; when it knows none the whole hold waits without dates. Answers the sum that
-    /// moved; its dates are `None` when they are unknown now.
+    /// Notes of the money that a block had kept when it was cleared, and moves it there where that
+    /// is later than its own date: a part goes on under new dates, or as a whole when all of it was
+    /// kept. `settle` finds the settlement; when it knows none the whole hold waits without dates.
+    /// Answers the sum that moved; its dates are `None` when they are unknown now.
     pub(super) fn clear(
         &mut self,
         kept: Kept,
         cleared_at: Instant,
         settle: impl FnOnce(Instant) -> Option<(Instant, Date)>,
     ) -> Option<(Amount, Option<Dates>)> {
-        self.dates?;
-        let now = self.parts();
         let before = match kept {
             Kept::All => None,
             Kept::Blocked { before } => Some(self.parts_if_blocked(before)),
@@ -207,44 +202,46 @@ impl Hold {
             None => part.amount,
             Some(before) => less(before[position].blocked, part.blocked),
         };
+        let goes = |going: Amount| before.is_none() || !going.is_zero();
         let early = |part: &Part| part.dates.is_some_and(|it| it.eligible_at < cleared_at);
-        let moves = now.iter().enumerate().any(|(position, part)| {
-            early(part) && (before.is_none() || !freed(position, part).is_zero())
-        });
-        if !moves {
-            return None;
-        }
-        let Some((release_at, settlement_on)) = settle(cleared_at) else {
-            self.dates = None;
-            self.tails.clear();
-            return Some((self.left, None));
-        };
+        let parts = self.parts();
+        let mut going = parts.iter().enumerate();
+        let moves = going.any(|(position, part)| early(part) && goes(freed(position, part)));
+        let settled = if moves { settle(cleared_at) } else { None };
         let mut moved = less(self.left, self.left);
         let mut moved_to = None;
-        let mut parts = Vec::with_capacity(now.len() + 1);
-        for (position, part) in now.iter().enumerate() {
-            let Some(dates) = part.dates else { continue };
-            let new = Dates {
-                eligible_at: cleared_at,
-                release_at,
-                settlement_on,
-                ..dates
-            };
-            let same = !matches!(kept, Kept::All) && release_at == dates.release_at;
+        let mut laid = Vec::with_capacity(2 * parts.len());
+        for (position, part) in parts.iter().enumerate() {
             let going = freed(position, part);
-            if !early(part) || same || (before.is_some() && going.is_zero()) {
-                parts.push((part.amount, dates));
-                continue;
+            let mut new = part.of(going);
+            if goes(going) {
+                new.cleared_at = part.cleared_at.max(Some(cleared_at));
             }
-            moved = within(moved, going);
-            moved_to = Some(new);
-            let staying = less(part.amount, going);
-            if !staying.is_zero() {
-                parts.push((staying, dates));
+            if let Some(((release_at, settlement_on), dates)) = settled.zip(part.dates)
+                && early(part)
+                && goes(going)
+                && (before.is_none() || release_at != dates.release_at)
+            {
+                new.dates = Some(Dates {
+                    eligible_at: cleared_at,
+                    release_at,
+                    settlement_on,
+                    ..dates
+                });
+                moved = within(moved, going);
+                moved_to = new.dates;
             }
-            parts.push((going, new));
+            laid.push(new);
+            laid.push(part.of(less(part.amount, going)));
         }
-        self.arrange(parts);
+        let lost = moves && settled.is_none();
+        if lost {
+            laid.iter_mut().for_each(|part| part.dates = None);
+        }
+        self.arrange(laid);
+        if lost {
+            return Some((self.left, None));
+        }
         moved_to.map(|dates| (moved, Some(dates)))
     }
 
@@ -267,56 +264,55 @@ impl Hold {
                 less(free, free)
             };
             rest = less(rest, going);
-            parts.push((less(part.amount, going), dates));
+            parts.push(part.of(less(part.amount, going)));
             if !going.is_zero() {
-                let new = Dates {
+                let dates = Some(Dates {
                     release_at,
                     settlement_on,
                     ..dates
-                };
-                moved = moved.or(Some(new));
-                parts.push((going, new));
+                });
+                moved = moved.or(dates);
+                parts.push(Tail {
+                    dates,
+                    ..part.of(going)
+                });
             }
         }
         self.arrange(parts);
         moved
     }
 
-    /// Takes new own dates after the anchor or the calendar changed; `window_ends_at` is the same
-    /// for all parts.
-    pub(super) fn date(&mut self, dates: Option<Dates>, tails: Vec<Tail>) {
-        let Some(own) = dates else {
-            self.dates = None;
-            self.tails.clear();
-            return;
-        };
-        let parts = std::iter::once((self.own(), own))
-            .chain(tails.into_iter().map(|tail| (tail.amount, tail.dates)))
-            .collect();
+    /// Takes new dates for every part. One part without a date keeps the whole hold: it must not go
+    /// with the others.
+    pub(super) fn date(&mut self, dates: impl Fn(&Part) -> Option<Dates>) {
+        let dated = self.parts().into_iter().map(|part| Tail {
+            dates: dates(&part),
+            ..part.of(part.amount)
+        });
+        let mut parts: Vec<Tail> = dated.collect();
+        if parts.iter().any(|part| part.dates.is_none()) {
+            parts.iter_mut().for_each(|part| part.dates = None);
+        }
         self.arrange(parts);
     }
 
     /// Lays out the parts anew, the earliest that has money as the hold's own.
-    fn arrange(&mut self, parts: Vec<(Amount, Dates)>) {
-        let fallback = parts.first().map(|(_, dates)| *dates);
+    fn arrange(&mut self, parts: Vec<Tail>) {
+        let fallback = parts.first().cloned();
         let mut laid: Vec<Tail> = Vec::with_capacity(parts.len());
-        for (amount, dates) in parts {
-            if amount.is_zero() {
-                continue;
-            }
-            match laid.iter_mut().find(|tail| tail.dates == dates) {
-                Some(tail) => tail.amount = within(tail.amount, amount),
-                None => laid.push(Tail { amount, dates }),
+        for part in parts.into_iter().filter(|part| !part.amount.is_zero()) {
+            let alike = |it: &&mut Tail| (it.dates, it.cleared_at) == (part.dates, part.cleared_at);
+            match laid.iter_mut().find(alike) {
+                Some(tail) => tail.amount = within(tail.amount, part.amount),
+                None => laid.push(part),
             }
         }
-        laid.sort_by_key(|tail| (tail.dates.release_at, tail.dates.eligible_at));
-        if laid.is_empty() {
-            self.dates = fallback;
-            self.tails = laid;
-        } else {
-            self.dates = Some(laid.remove(0).dates);
-            self.tails = laid;
-        }
+        laid.sort_by_key(|part| {
+            let dates = part.dates.map(|it| (it.release_at, it.eligible_at));
+            (dates, part.cleared_at)
+        });
+        self.tails = laid;
+        self.take_own(fallback);
     }
 
     /// After money has gone: cuts blocks and tails to what is left.
@@ -334,8 +330,16 @@ impl Hold {
             over = less(over, cut);
         }
         self.tails.retain(|tail| !tail.amount.is_zero());
-        if self.own().is_zero() && !self.tails.is_empty() {
-            self.dates = Some(self.tails.remove(0).dates);
+        if self.own().is_zero() {
+            self.take_own(None);
+        }
+    }
+
+    /// Makes the first tail the own part, or what is given when there is none.
+    fn take_own(&mut self, fallback: Option<Tail>) {
+        let first = (!self.tails.is_empty()).then(|| self.tails.remove(0));
+        if let Some(own) = first.or(fallback) {
+            (self.cleared_at, self.dates) = (own.cleared_at, own.dates);
         }
     }
 
@@ -370,9 +374,21 @@ impl Hold {
             .tails
             .iter()
             .fold(self.left, |room, tail| less(room, tail.amount));
-        let ordered = self.dates.is_some() || self.tails.is_empty();
+        let mut dates = self.tails.iter().map(|tail| tail.dates);
+        let ordered = dates.all(|dates| dates.is_some() == self.dates.is_some());
         let tails_fit = self.tails.is_empty() || !tails.is_zero();
         sum == self.original && self.blocked <= self.left && ordered && tails_fit
+    }
+}
+
+impl Part {
+    /// So much of it.
+    fn of(&self, amount: Amount) -> Tail {
+        Tail {
+            amount,
+            cleared_at: self.cleared_at,
+            dates: self.dates,
+        }
     }
 }
 

@@ -99,6 +99,10 @@ text_ids! {
     CalendarId,
     /// The name of a term, unique in its agreement.
     TermName,
+    /// A payment into a deposit, or out of it.
+    TransactionId,
+    /// A correction of what a merchant has, posted by the platform's staff.
+    AdjustmentId,
 }
 
 macro_rules! uuid_ids {
@@ -130,6 +134,8 @@ uuid_ids! {
     SettlementId,
     /// What a merchant owes for one cause.
     ReceivableId,
+    /// What a merchant is owed for one cause, apart from any hold.
+    CreditId,
     /// A `CloudEvents` id of an event of ours.
     EventId,
 }
@@ -176,6 +182,12 @@ impl ReleaseId {
     pub fn of(hold: HoldId, n: u32) -> Self {
         Self(derive(&["release", &hold.to_string(), &n.to_string()]))
     }
+
+    /// The release of a credit; it has one.
+    #[must_use]
+    pub fn of_credit(credit: CreditId) -> Self {
+        Self(derive(&["release", &credit.to_string(), "1"]))
+    }
 }
 
 impl SettlementId {
@@ -202,6 +214,14 @@ impl ReceivableId {
             cause_type,
             cause_id,
         ]))
+    }
+}
+
+impl CreditId {
+    /// What a merchant is owed because of one fact, for instance `order.cancelled:O-1`.
+    #[must_use]
+    pub fn of(merchant: &MerchantId, cause: &str) -> Self {
+        Self(derive(&["credit", merchant.as_str(), cause]))
     }
 }
 

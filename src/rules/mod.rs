@@ -5,11 +5,15 @@
 //! [`entry::Entry`]s: the events that the outside sees and the transfers that they stand for.
 //! Time is an argument, the same arguments give the same answer.
 
+pub mod adjustment;
 pub mod agreement;
 pub mod balance;
 pub mod by_hand;
 pub mod calendar;
+pub mod control;
+mod debt_events;
 pub mod decide;
+pub mod deposit;
 pub mod entry;
 mod entry_review;
 mod entry_settlement;
@@ -18,13 +22,17 @@ pub mod fact;
 pub mod forecast;
 pub mod hold;
 pub mod ids;
+pub mod limit;
 pub mod money;
 pub mod order;
 pub mod pause;
 pub mod payout;
+pub mod recovery;
 pub mod release;
 pub mod review;
 pub mod settlement;
+pub mod shadow;
 pub mod statement;
 pub mod term;
 pub mod time;
+pub mod write_off;

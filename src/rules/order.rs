@@ -12,6 +12,7 @@ use super::fact::{
 use super::hold::Hold;
 use super::ids::{DisputeId, HoldId, MerchantId, OrderId, ReceivableId, RefundId, ReviewId};
 use super::money::{Amount, Currency, MoneyError, less};
+use super::recovery::{Credit, Purse};
 use super::review::Review;
 use super::time::Instant;
 
@@ -37,6 +38,12 @@ pub struct Order {
     /// Blocks other than disputes.
     pub blocks: Vec<Block>,
     pub receivables: Vec<Receivable>,
+    /// What this order's facts have just given back to the merchant apart from its holds. The clock
+    /// releases it, elsewhere: an order that is loaded has none.
+    pub credits: Vec<Credit>,
+    /// The merchant's deposit in the sale's currency, while a fact is applied that may take from it
+    /// or give back to it: the caller puts it here and takes it back.
+    pub purse: Option<Purse>,
     /// Facts that wait: for the sale, for an agreement, or for their dispute.
     pub parked: Vec<OrderFact>,
     /// The sale's trace context, for the releases that follow from it.
@@ -65,8 +72,12 @@ pub struct Refund {
     pub from_reversed: Amount,
     /// Of `charged`, what came out of the order's holds.
     pub from_holds: Amount,
+    /// Of `charged`, what came out of the merchant's deposit.
+    pub from_deposit: Amount,
     /// Of `charged`, what opened a receivable.
     pub from_receivable: Amount,
+    /// When it turned out not to have gone through; it claims nothing then.
+    pub reversed: Option<Noted<Instant>>,
 }
 
 /// A dispute, open or closed.
@@ -89,6 +100,7 @@ pub struct Dispute {
     pub charged: Amount,
     pub from_reversed: Amount,
     pub from_holds: Amount,
+    pub from_deposit: Amount,
     pub from_receivable: Amount,
 }
 
@@ -115,6 +127,13 @@ pub struct Block {
     pub cleared_at: Option<Instant>,
 }
 
+impl Block {
+    /// The reason of a block that a bad message put there; `: ` and the dead letter's reason follow.
+    pub const REFUSED: &'static str = "a message about this order was refused";
+    /// The reason of a block because of another merchant's message.
+    pub const OF_ANOTHER: &'static str = "a fact names this order under another merchant";
+}
+
 /// Why a person or the platform keeps a hold back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -132,6 +151,8 @@ pub struct Receivable {
     pub currency: Currency,
     pub original: Amount,
     pub left: Amount,
+    /// What persons have written off of it: neither owed any more nor recovered.
+    pub written_off: Amount,
     pub opened_at: Instant,
     /// Kind of the cause and its id, for instance (`refund`, `R-1`).
     pub cause: (&'static str, String),
@@ -156,6 +177,8 @@ impl Order {
             reviews: Vec::new(),
             blocks: Vec::new(),
             receivables: Vec::new(),
+            credits: Vec::new(),
+            purse: None,
             parked: Vec::new(),
             traceparent: None,
         }
@@ -176,11 +199,11 @@ impl Order {
             OrderEvent::Confirmed { .. } => self.confirmed.as_ref().map(|noted| noted.content),
             OrderEvent::Delivered { .. } => self.delivered.as_ref().map(|noted| noted.content),
             OrderEvent::Cancelled { .. } => self.cancelled.as_ref().map(|noted| noted.content),
-            OrderEvent::Refunded(it) => self
-                .refunds
-                .iter()
-                .find(|refund| refund.id == it.refund)
-                .map(|refund| refund.content),
+            OrderEvent::Refunded(it) => self.refund(&it.refund).map(|refund| refund.content),
+            OrderEvent::RefundReversed(it) => self
+                .refund(&it.refund)
+                .and_then(|refund| refund.reversed.as_ref())
+                .map(|noted| noted.content),
             OrderEvent::DisputeOpened(it) => self.dispute(&it.dispute).map(|found| found.opened),
             OrderEvent::DisputeUpdated(it) => self.dispute(&it.dispute).and_then(|found| {
                 let mut updates = found.updates.iter();
@@ -215,6 +238,7 @@ impl Order {
         match &fact.what {
             OrderEvent::Completed(_) => false,
             _ if self.agreement.is_none() => true,
+            OrderEvent::RefundReversed(it) => self.refund(&it.refund).is_none(),
             OrderEvent::DisputeUpdated(it) => self.dispute(&it.dispute).is_none(),
             OrderEvent::DisputeClosed(it) => self.dispute(&it.dispute).is_none(),
             OrderEvent::ReviewAnswered(it) => self.review(&it.review).is_none(),
@@ -237,6 +261,19 @@ impl Order {
             .map(|(position, _)| position)
     }
 
+    /// The refund of this id, if it was applied.
+    #[must_use]
+    pub fn refund(&self, id: &RefundId) -> Option<&Refund> {
+        self.refunds.iter().find(|refund| refund.id == *id)
+    }
+
+    /// The refunds that went through.
+    pub fn refunds_in_force(&self) -> impl Iterator<Item = &Refund> {
+        self.refunds
+            .iter()
+            .filter(|refund| refund.reversed.is_none())
+    }
+
     /// The review of this id, if it was asked for.
     #[must_use]
     pub fn review(&self, id: &ReviewId) -> Option<&Review> {
@@ -253,8 +290,7 @@ impl Order {
     #[must_use]
     pub fn named(&self, dispute: &DisputeId, currency: Currency) -> Amount {
         let naming = self
-            .refunds
-            .iter()
+            .refunds_in_force()
             .filter(|refund| refund.dispute.as_ref() == Some(dispute));
         Amount::sum(currency, naming.map(|refund| refund.amount))
             .expect("a refund is applied only when all of the order's add up")
@@ -266,7 +302,7 @@ impl Order {
     /// # Errors
     /// [`MoneyError::Overflow`].
     pub fn debt(&self, sale: &Completed) -> Result<Amount, MoneyError> {
-        let refunds = self.refunds.iter().map(|refund| refund.amount);
+        let refunds = self.refunds_in_force().map(|refund| refund.amount);
         let mut debt = Amount::sum(sale.currency, refunds)?;
         for dispute in &self.disputes {
             let named = self.named(&dispute.id, sale.currency);

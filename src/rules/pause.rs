@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::ids::MerchantId;
 use super::money::Currency;
@@ -65,6 +65,13 @@ impl fmt::Display for Scope {
             Self::Currency(currency) => write!(f, "releases in {currency}"),
             Self::Merchant(merchant) => write!(f, "releases of merchant {merchant}"),
         }
+    }
+}
+
+impl Serialize for Pause {
+    /// As the sentence that [`fmt::Display`] makes.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -13,6 +13,7 @@ use super::entry::{
 use super::hold::{Dates, Hold};
 use super::ids::{MerchantId, OrderId, ReleaseId, SettlementId};
 use super::money::{Amount, Currency, less};
+use super::recovery::Purse;
 use super::settlement;
 use super::time::Instant;
 
@@ -233,27 +234,30 @@ fn next_look(hold: &Hold, clock: Clock, by_limit: Option<Instant>) -> Option<Ins
     goes_at.chain(limit_at).min().or(Some(tomorrow))
 }
 
-/// Takes the portion out of the hold and says so: `release.issued`.
+/// Takes the portion out of the hold and says so: `release.issued`, then what it pays of the debts
+/// and to the deposit of its merchant and currency.
 #[must_use]
 pub fn issue(
     claim: &mut Claim,
     portion: &Portion,
     settlement: Option<SettlementPart>,
+    purse: &mut Purse,
     now: Instant,
-) -> Entry {
+) -> Vec<Entry> {
     portion.take(&mut claim.hold);
-    let nothing = Amount::zero(claim.currency);
+    let release_id = ReleaseId::of(claim.hold.id, claim.hold.releases);
+    let cuts = purse.cut(portion.amount, Some(&claim.agreement.deposit));
     let attempt = 1;
     let due = portion
         .dates
         .filter(|_| portion.reason == ReleaseReason::Due);
     let event = Event::ReleaseIssued(ReleaseIssued {
-        release_id: ReleaseId::of(claim.hold.id, claim.hold.releases),
+        release_id,
         attempt,
         gross: portion.amount,
-        recovered: nothing,
-        to_deposit: nothing,
-        amount: portion.amount,
+        recovered: cuts.recovered,
+        to_deposit: cuts.to_deposit,
+        amount: cuts.amount,
         settlement_id: settlement.map(|it| it.id),
         settlement_part: settlement.map(|it| it.part),
         settlement_date: due.map(|dates| dates.settlement_on),
@@ -265,7 +269,9 @@ pub fn issue(
         credit: Account::Payable,
         amount: portion.amount,
     };
-    claim.say(event, Some(transfer), attempt.to_string())
+    let mut entries = vec![claim.say(event, Some(transfer), attempt.to_string())];
+    entries.extend(cuts.entries(release_id, claim.currency, claim.traceparent.as_ref()));
+    entries
 }
 
 /// Says that the hold is past its limit, and notes it.

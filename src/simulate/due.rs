@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use jiff::SignedDuration;
 
 use super::books::Sink;
+use super::limit::Overruns;
 use super::{Simulation, overflow};
 use crate::ingest::answers;
 use crate::message::Rejection;
@@ -14,6 +15,7 @@ use crate::release::carry_out;
 use crate::rules::entry::{Entry, Event};
 use crate::rules::fact::{ContentHash, PayoutResult};
 use crate::rules::ids::{MerchantId, ReleaseId, SettlementId};
+use crate::rules::limit;
 use crate::rules::money::Amount;
 use crate::rules::payout::{self, Payout, PayoutState};
 use crate::rules::release::{self, Claim, Clock, Judgement};
@@ -28,6 +30,8 @@ pub(super) struct Agenda {
     looks: BTreeMap<Instant, Vec<(usize, u16)>>,
     /// Places of orders whose reviews come to a moment.
     watches: BTreeMap<Instant, BTreeSet<usize>>,
+    /// Places of orders with credits that may go.
+    credits: BTreeMap<Instant, BTreeSet<usize>>,
     closings: BTreeMap<Instant, BTreeSet<SettlementKey>>,
     settlements: HashMap<SettlementKey, Settlement>,
 }
@@ -45,11 +49,11 @@ struct Settlement {
 }
 
 /// A hold that may be due.
-struct Due {
-    place: usize,
+pub(super) struct Due {
+    pub(super) place: usize,
     /// Among the order's holds.
     position: usize,
-    claim: Claim,
+    pub(super) claim: Claim,
 }
 
 impl Agenda {
@@ -58,7 +62,9 @@ impl Agenda {
         let look = self.looks.keys().next();
         let closing = self.closings.keys().next();
         let watch = self.watches.keys().next();
-        look.into_iter().chain(closing).chain(watch).min().copied()
+        let credit = self.credits.keys().next();
+        let all = look.into_iter().chain(closing).chain(watch).chain(credit);
+        all.min().copied()
     }
 
     pub(super) fn look(&mut self, at: Instant, place: usize, term_no: u16) {
@@ -70,14 +76,24 @@ impl Agenda {
     }
 
     pub(super) fn watched(&mut self, now: Instant) -> BTreeSet<usize> {
-        let mut places = BTreeSet::new();
-        while let Some(entry) = self.watches.first_entry().filter(|it| *it.key() <= now) {
-            places.append(&mut entry.remove());
-        }
-        places
+        passed(&mut self.watches, now)
     }
 
-    fn due(&mut self, now: Instant) -> Vec<(usize, u16)> {
+    pub(super) fn credits(&mut self, now: Instant) -> BTreeSet<usize> {
+        passed(&mut self.credits, now)
+    }
+
+    /// Credits of no order may go.
+    pub(super) fn pay_others(&mut self, at: Instant) {
+        self.credits.entry(at).or_default();
+    }
+
+    /// The order's credits may go.
+    pub(super) fn pay(&mut self, at: Instant, place: usize) {
+        self.credits.entry(at).or_default().insert(place);
+    }
+
+    pub(super) fn due(&mut self, now: Instant) -> Vec<(usize, u16)> {
         let mut due = Vec::new();
         while let Some(entry) = self.looks.first_entry().filter(|it| *it.key() <= now) {
             due.append(&mut entry.remove());
@@ -132,10 +148,7 @@ impl Agenda {
 
     /// The parts that are complete, by merchant, currency and date.
     fn complete(&mut self, now: Instant) -> Vec<ClosedPart> {
-        let mut keys = BTreeSet::new();
-        while let Some(entry) = self.closings.first_entry().filter(|it| *it.key() <= now) {
-            keys.append(&mut entry.remove());
-        }
+        let keys = passed(&mut self.closings, now);
         let mut parts = Vec::new();
         for key in keys {
             let Some(open) = self.settlements.get_mut(&key) else {
@@ -164,6 +177,15 @@ impl Agenda {
     }
 }
 
+/// Takes out what has come.
+fn passed<T: Ord>(ahead: &mut BTreeMap<Instant, BTreeSet<T>>, now: Instant) -> BTreeSet<T> {
+    let mut all = BTreeSet::new();
+    while let Some(entry) = ahead.first_entry().filter(|it| *it.key() <= now) {
+        all.append(&mut entry.remove());
+    }
+    all
+}
+
 impl Settlement {
     fn empty(key: &SettlementKey, settled_at: Instant) -> Self {
         let nothing = Amount::zero(key.1);
@@ -180,24 +202,32 @@ impl Settlement {
 }
 
 impl<S: Sink> Simulation<S> {
-    /// Looks at the holds whose time has come and releases what is due.
-    pub(super) fn release(&mut self) -> anyhow::Result<()> {
-        let now = self.now();
-        let due = self.agenda.due(now);
-        let due = self.claims(&due);
-        let clock = Clock {
-            now,
-            gate: Some(now),
-            not_before: Instant::new(jiff::Timestamp::MIN),
-        };
-        let judged = due.iter().map(|it| release::judge(&it.claim, clock));
+    /// Releases what is due of these holds; what a limit with blocked money stands before waits.
+    pub(super) fn release_due(
+        &mut self,
+        due: Vec<Due>,
+        overruns: &Overruns,
+        clock: Clock,
+    ) -> anyhow::Result<()> {
+        let now = clock.now;
+        let judged = due.iter().map(|it| {
+            let mut judgement = release::judge(&it.claim, clock);
+            if let Some(overrun) = overruns.get(&it.place) {
+                limit::put_off(&it.claim, &mut judgement, *overrun);
+            }
+            judgement
+        });
         let judged: Vec<Judgement> = judged.collect();
         let settled_at = settled_at(due.iter().map(|it| (&it.claim, &it.claim.hold)));
         let waits = self.under_minimum(&due, &judged, now)?;
         let calendars = self.catalogue.calendars();
         for (mut due, judgement) in due.into_iter().zip(&judged) {
             let merchant = due.claim.merchant.clone();
-            let carried = carry_out(&mut due.claim, judgement, &waits, &calendars, now);
+            let key = (merchant.clone(), due.claim.currency);
+            let mut purse = self.purses.whole(&key, &self.orders);
+            let claim = &mut due.claim;
+            let carried = carry_out(claim, judgement, &waits, &calendars, &mut purse, now);
+            self.purses.settle(&merchant, purse, &mut self.orders);
             for mut entry in carried.entries {
                 self.agenda.add(&merchant, &mut entry, &settled_at, now)?;
                 self.payouts.issued(&merchant, &entry);
@@ -221,7 +251,7 @@ impl<S: Sink> Simulation<S> {
     }
 
     /// The holds at these places, by merchant, order and term.
-    fn claims(&self, due: &[(usize, u16)]) -> Vec<Due> {
+    pub(super) fn claims(&self, due: &[(usize, u16)]) -> Vec<Due> {
         let mut found = Vec::with_capacity(due.len());
         for (place, term_no) in due {
             let Some(order) = self.orders.at(*place).map(|case| &case.order) else {
@@ -308,7 +338,7 @@ struct Together {
 }
 
 impl Payouts {
-    fn issued(&mut self, merchant: &MerchantId, entry: &Entry) {
+    pub(super) fn issued(&mut self, merchant: &MerchantId, entry: &Entry) {
         let (Event::ReleaseIssued(release), Some(currency)) = (&entry.event, entry.currency) else {
             return;
         };

@@ -1,8 +1,9 @@
 //! Facts about orders, and what agreements and calendars set in motion after the fact.
 
 use super::books::Sink;
-use super::{OrderKey, Simulation};
-use crate::ingest::fold::{self, is_of_review, own_id, stranger, suspicion};
+use super::{OrderKey, Simulation, purses};
+use crate::ingest::deposits::brought;
+use crate::ingest::fold::{self, is_indirect, own_id, stranger, suspicion};
 use crate::rules::decide::{self, Verdict, World};
 use crate::rules::fact::{FactKey, FactKind, OrderFact};
 use crate::rules::ids::{CalendarId, MerchantId};
@@ -30,7 +31,10 @@ impl<S: Sink> Simulation<S> {
         let case = self.orders.at_mut(place);
         let waited_for = case.is_heard() && case.order.sale.is_none();
         let looks = case.looks();
-        match fold::fold(&mut case.order, fact, home, world) {
+        case.order.purse = self.purses.lend(&case.order, brought(fact));
+        let answer = fold::fold(&mut case.order, fact, home, world);
+        self.purses.take_back(&mut case.order, place);
+        match answer {
             Ok(outcome) => {
                 if outcome.verdict == Verdict::Kept {
                     case.lines.push((fact.key(), line));
@@ -42,7 +46,7 @@ impl<S: Sink> Simulation<S> {
                 for (parked, refusal) in &outcome.refused {
                     let line = self.line_of(place, parked).unwrap_or(line);
                     self.orders.homes.remove(&known_as(&key.0, parked));
-                    let moves_money = !is_of_review(parked.kind);
+                    let moves_money = !is_indirect(parked.kind);
                     let rejection = fold::rejection(refusal, moves_money, &key.0, &key.1);
                     self.reject(line, &rejection)?;
                 }
@@ -55,7 +59,7 @@ impl<S: Sink> Simulation<S> {
         }
         self.find_strangers(place, &key, waited_for);
         self.changed(place, &looks);
-        Ok(())
+        self.take_up_reversals(fact)
     }
 
     /// The line of a fact that has waited until now.
@@ -100,6 +104,9 @@ impl<S: Sink> Simulation<S> {
                 }
             }
             let order = &case.order;
+            if !order.credits.is_empty() && !purses::is_kept(order) {
+                self.agenda.pay(now, place);
+            }
             if let Some(at) = order.reviews.iter().filter_map(Review::next_at).min() {
                 self.agenda.watch(at, place);
             }

@@ -14,10 +14,12 @@ mod difference;
 mod due;
 mod facts;
 mod figures;
+mod indirect;
 mod input;
+mod limit;
 mod lines;
 mod orders;
-mod reviews;
+mod purses;
 mod summary;
 
 use std::collections::{BTreeSet, HashMap};
@@ -31,7 +33,7 @@ use crate::message::incoming::Accepted;
 use crate::message::{Reason, Rejection};
 use crate::rules::decide::{self, World};
 use crate::rules::entry::Entry;
-use crate::rules::fact::{Fact, ReviewFact};
+use crate::rules::fact::{Fact, IndirectFact};
 use crate::rules::ids::MerchantId;
 use crate::rules::money::Currency;
 use crate::rules::order::{Block, Order};
@@ -44,6 +46,7 @@ use books::Books;
 use catalogue::Catalogue;
 use due::{Agenda, Payouts};
 use orders::Orders;
+use purses::Purses;
 
 pub use books::{Letter, Said, Sink};
 pub use input::{Reader, agreements};
@@ -62,11 +65,12 @@ pub struct Simulation<S> {
     orders: Orders,
     /// Sales that wait for an agreement.
     waiting: BTreeSet<OrderKey>,
-    /// Answers and decisions that wait for their reviews.
-    strays: HashMap<OwnId, Vec<(u64, ReviewFact)>>,
+    /// Facts that wait for the review or the refund that they name.
+    strays: HashMap<OwnId, Vec<(u64, IndirectFact)>>,
     approval: Approval,
     agenda: Agenda,
     payouts: Payouts,
+    purses: Purses,
     books: Books<S>,
     /// The greatest business time so far; unknown until the first message that has one.
     clock: Option<Instant>,
@@ -107,6 +111,7 @@ impl<S: Sink> Simulation<S> {
             approval: Approval::default(),
             agenda: Agenda::default(),
             payouts: Payouts::default(),
+            purses: Purses::default(),
             books: Books::new(sink),
             clock: None,
             leading: Vec::new(),
@@ -186,6 +191,7 @@ impl<S: Sink> Simulation<S> {
             self.clock = Some(at);
             self.watch()?;
             self.release()?;
+            self.pay_debts()?;
             self.close()?;
         }
         Ok(())
@@ -196,7 +202,7 @@ impl<S: Sink> Simulation<S> {
             Err(rejection) => self.reject(line, &rejection)?,
             Ok(Accepted { fact, content, .. }) => match fact {
                 Fact::Order(fact) => self.fold(line, &fact)?,
-                Fact::Review(fact) => self.review(line, fact)?,
+                Fact::Indirect(fact) => self.indirect(line, fact)?,
                 Fact::Agreement(agreement) => {
                     let answer = self.catalogue.accept(&agreement, content);
                     let (id, version) = (&agreement.agreement_id, agreement.version);
@@ -215,6 +221,8 @@ impl<S: Sink> Simulation<S> {
                         self.recompute(&calendar.calendar)?;
                     }
                 }
+                Fact::Deposit(fact) => self.deposit(line, &fact)?,
+                Fact::Adjustment(fact) => self.adjust(line, &fact)?,
                 Fact::Payout(result) => match self.payouts.answer(&result) {
                     Ok(entries) => self.say_all(&result.merchant, &entries)?,
                     Err(rejection) => self.reject(line, &rejection)?,
@@ -222,6 +230,7 @@ impl<S: Sink> Simulation<S> {
             },
         }
         self.reblock()?;
+        self.pay_debts()?;
         self.orders
             .forget(self.now(), self.forget_after, |release| {
                 self.payouts.forget(release);
@@ -278,7 +287,9 @@ impl<S: Sink> Simulation<S> {
         };
         let case = self.orders.at_mut(place);
         let looks = case.looks();
+        case.order.purse = self.purses.lend(&case.order, None);
         let entries = decide(&mut case.order, world);
+        self.purses.take_back(&mut case.order, place);
         self.say_all(&key.0, &entries)?;
         self.changed(place, &looks);
         Ok(())

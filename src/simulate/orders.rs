@@ -51,9 +51,11 @@ impl Case {
             sale,
             parked,
             blocks,
+            credits,
             ..
         } = &self.order;
-        sale.is_some() || !parked.is_empty() || !blocks.is_empty()
+        let waits = !parked.is_empty() || !credits.is_empty();
+        sale.is_some() || waits || !blocks.is_empty()
     }
 
     /// Whether nothing of it can change by itself.
@@ -61,6 +63,8 @@ impl Case {
         let order = &self.order;
         order.agreement.is_some()
             && order.parked.is_empty()
+            && order.credits.is_empty()
+            && order.receivables.iter().all(|it| it.left.is_zero())
             && order.holds.iter().all(|hold| hold.left.is_zero())
             && order.disputes.iter().all(|it| it.closed.is_some())
             && order.blocks.iter().all(|it| it.cleared_at.is_some())

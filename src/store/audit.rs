@@ -26,7 +26,8 @@ pub struct Audit {
 }
 
 impl Store {
-    /// Compares the journal with the holds, receivables and payouts, in one snapshot. At most
+    /// Compares the journal with the holds, receivables, deposits, payouts and summed up days, in one
+    /// snapshot. At most
     /// 1,000 differences are listed.
     ///
     /// # Errors

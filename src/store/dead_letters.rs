@@ -1,4 +1,5 @@
-//! Messages that could not be accepted, kept byte for byte until they are published and after.
+//! Messages that could not be accepted, kept byte for byte until they are published and after: to be
+//! looked at, and to be replayed once what was wrong is mended.
 
 use std::sync::Arc;
 
@@ -31,7 +32,8 @@ pub struct Unpublished {
 }
 
 impl Tx {
-    /// Keeps refused messages; the same record twice is the same dead letter.
+    /// Keeps refused messages; the same record twice is the same dead letter. One that a replay
+    /// brought in, to wait for its order, is refused anew when that comes and does not fit.
     ///
     /// # Errors
     /// When the database fails.
@@ -45,7 +47,11 @@ impl Tx {
              SELECT *, $12 FROM unnest($1::text[], $2::integer[], $3::bigint[], $4::text[],
                  $5::text[], $6::bytea[], $7::jsonb[], $8::bytea[], $9::timestamptz[],
                  $10::text[], $11::text[])
-             ON CONFLICT DO NOTHING",
+             ON CONFLICT (topic, partition, record_offset, digest) DO UPDATE
+             SET reason = excluded.reason, detail = excluded.detail,
+                 refused_at = excluded.refused_at, merchant_id = excluded.merchant_id,
+                 order_id = excluded.order_id, accepted_at = NULL, published = false
+             WHERE dead_letters.accepted_at IS NOT NULL",
             column(letters, |l| l.record.topic.to_string()) as _,
             column(letters, |l| l.record.partition) as _,
             column(letters, |l| l.record.offset) as _,

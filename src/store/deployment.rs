@@ -1,6 +1,11 @@
-//! What the first start decided: from where the input is read, and from when holds are released.
+//! What the first start decided: from where the input is read, from when holds are released, and
+//! whether another system pays them meanwhile.
 
-use super::{Store, StoreError, failed};
+use jiff::civil::Date;
+use jiff_sqlx::ToSqlx;
+
+use super::{Store, StoreError, Tx, failed};
+use crate::rules::shadow::{self, Mode};
 use crate::rules::time::Instant;
 
 /// The deployment's one row.
@@ -10,6 +15,30 @@ pub struct Deployment {
     /// `earliest`, `latest` or an instant.
     pub ingest_start: String,
     pub release_not_before: Instant,
+    /// A deployment that began as a shadow has a date to go live on, once it was set.
+    pub mode: Mode,
+}
+
+/// What became of the wish to go live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GoingLive {
+    /// Settled from the wished date on.
+    Set,
+    /// The date must be later than this: so far shadows may have been decided.
+    TooSoon(Date),
+    /// It has been live since this date: it can't be put off any more.
+    Begun(Date),
+    /// It never was a shadow.
+    Live,
+}
+
+fn mode(shadow: bool, live_from: Option<jiff_sqlx::Date>) -> Mode {
+    if !shadow {
+        return Mode::Live;
+    }
+    Mode::Shadow {
+        live_from: live_from.map(jiff_sqlx::Date::to_jiff),
+    }
 }
 
 impl Store {
@@ -18,14 +47,66 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn deployment(&self) -> Result<Option<Deployment>, StoreError> {
-        sqlx::query_as!(
-            Deployment,
-            r#"SELECT name, ingest_start, release_not_before AS "release_not_before: Instant"
+        let row = sqlx::query!(
+            r#"SELECT name, ingest_start, release_not_before AS "release_not_before: Instant",
+                      shadow, live_from AS "live_from: jiff_sqlx::Date"
                FROM deployment"#
         )
         .fetch_optional(&self.pool)
         .await
-        .map_err(failed("read the deployment"))
+        .map_err(failed("read the deployment"))?;
+        Ok(row.map(|row| Deployment {
+            name: row.name,
+            ingest_start: row.ingest_start,
+            release_not_before: row.release_not_before,
+            mode: mode(row.shadow, row.live_from),
+        }))
+    }
+
+    /// Who pays what is released; before the first start: holdback.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn release_mode(&self) -> Result<Mode, StoreError> {
+        let deployment = self.deployment().await?;
+        Ok(deployment.map_or(Mode::Live, |deployment| deployment.mode))
+    }
+
+    /// Lets a shadow go live on a settlement date on which nothing can have been decided yet, or puts
+    /// that date off while it has not come.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn go_live(&self, from: Date) -> Result<GoingLive, StoreError> {
+        let mut tx = self.begin().await?;
+        // Waits for the releases under way, which hold this row too; so the time is read after it.
+        let row = sqlx::query!(
+            r#"SELECT live_from AS "live_from: jiff_sqlx::Date" FROM deployment WHERE shadow
+               FOR UPDATE"#
+        )
+        .fetch_optional(&mut *tx.inner)
+        .await
+        .map_err(failed("lock the deployment"))?;
+        let Some(row) = row else {
+            tx.rollback().await?;
+            return Ok(GoingLive::Live);
+        };
+        let latest = shadow::latest_date(self.now().await?);
+        let before = row.live_from.map(jiff_sqlx::Date::to_jiff);
+        if let Some(since) = before.filter(|since| *since <= latest) {
+            tx.rollback().await?;
+            return Ok(GoingLive::Begun(since));
+        }
+        if from <= latest {
+            tx.rollback().await?;
+            return Ok(GoingLive::TooSoon(latest));
+        }
+        sqlx::query!("UPDATE deployment SET live_from = $1", from.to_sqlx() as _)
+            .execute(&mut *tx.inner)
+            .await
+            .map_err(failed("set the date of going live"))?;
+        tx.commit().await?;
+        Ok(GoingLive::Set)
     }
 
     /// Notes the first start; a second call changes nothing.
@@ -34,11 +115,12 @@ impl Store {
     /// When the database fails.
     pub async fn found_deployment(&self, deployment: &Deployment) -> Result<(), StoreError> {
         sqlx::query!(
-            "INSERT INTO deployment (name, ingest_start, release_not_before)
-             VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+            "INSERT INTO deployment (name, ingest_start, release_not_before, shadow)
+             VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
             deployment.name,
             deployment.ingest_start,
             deployment.release_not_before as _,
+            deployment.mode != Mode::Live,
         )
         .execute(&self.pool)
         .await
@@ -131,5 +213,22 @@ impl Store {
                 what: "bring its schema up to date",
                 source: sqlx::Error::from(error),
             })
+    }
+}
+
+impl Tx {
+    /// Who pays what this transaction releases: that stays so until it ends.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn release_mode(&mut self) -> Result<Mode, StoreError> {
+        let row = sqlx::query!(
+            r#"SELECT live_from AS "live_from: jiff_sqlx::Date" FROM deployment WHERE shadow
+               FOR SHARE"#
+        )
+        .fetch_optional(&mut *self.inner)
+        .await
+        .map_err(failed("read who pays releases"))?;
+        Ok(row.map_or(Mode::Live, |row| mode(true, row.live_from)))
     }
 }

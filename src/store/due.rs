@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::agreements::Catalogue;
+use super::cases::OrderKey;
 use super::hold_rows::HoldRow;
 use super::hold_writes::{HoldChange, tails};
 use super::types::{column, currency, order_key};
@@ -88,14 +89,27 @@ impl Tx {
             .collect();
         keys.sort_unstable();
         keys.dedup();
+        Ok((taken, self.lock_due(&keys, catalogue).await?))
+    }
+
+    /// Locks and loads holds by merchant, order and number of their term.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn lock_due(
+        &mut self,
+        keys: &[(String, String, i16)],
+        catalogue: &mut Catalogue,
+    ) -> Result<Vec<DueHold>, StoreError> {
         if keys.is_empty() {
-            return Ok((0, Vec::new()));
+            return Ok(Vec::new());
         }
         let rows = sqlx::query_as!(
             HoldRow,
             r#"SELECT h.merchant_id, h.order_id, h.term_no, h.hold_id, h.term, h.currency,
                       h.agreement_no, h.original, h.left_now, h.consumed, h.released, h.reversed,
                       h.blocked, h.barred, h.anchor_at AS "anchor_at: Instant",
+                      h.cleared_at AS "cleared_at: Instant",
                       h.window_ends_at AS "window_ends_at: Instant",
                       h.eligible_at AS "eligible_at: Instant",
                       h.release_at AS "release_at: Instant",
@@ -110,20 +124,55 @@ impl Tx {
                 AND h.term_no = k.term_no
                ORDER BY h.merchant_id COLLATE "C", h.order_id COLLATE "C", h.term_no
                FOR UPDATE OF h"#,
-            column(&keys, |(merchant, _, _)| merchant.clone()) as _,
-            column(&keys, |(_, order, _)| order.clone()) as _,
-            column(&keys, |(_, _, term)| *term) as _,
+            column(keys, |(merchant, _, _)| merchant.clone()) as _,
+            column(keys, |(_, order, _)| order.clone()) as _,
+            column(keys, |(_, _, term)| *term) as _,
         )
         .fetch_all(&mut *self.inner)
         .await
         .map_err(failed("lock due holds"))?;
         let numbers: Vec<i64> = rows.iter().map(|row| row.agreement_no).collect();
         self.agreements_by_no(&numbers, catalogue).await?;
-        let holds = rows
-            .iter()
-            .map(|row| due_hold(row, catalogue))
-            .collect::<Result<_, _>>()?;
-        Ok((taken, holds))
+        rows.iter().map(|row| due_hold(row, catalogue)).collect()
+    }
+
+    /// The holds of these orders that are past their limit and blocked, as they are, not locked.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn blocked_past_limit(
+        &mut self,
+        orders: &[OrderKey],
+        now: Instant,
+        catalogue: &mut Catalogue,
+    ) -> Result<Vec<Claim>, StoreError> {
+        let rows = sqlx::query_as!(
+            HoldRow,
+            r#"SELECT h.merchant_id, h.order_id, h.term_no, h.hold_id, h.term, h.currency,
+                      h.agreement_no, h.original, h.left_now, h.consumed, h.released, h.reversed,
+                      h.blocked, h.barred, h.anchor_at AS "anchor_at: Instant",
+                      h.cleared_at AS "cleared_at: Instant",
+                      h.window_ends_at AS "window_ends_at: Instant",
+                      h.eligible_at AS "eligible_at: Instant",
+                      h.release_at AS "release_at: Instant",
+                      h.settlement_on AS "settlement_on: jiff_sqlx::Date", h.tails,
+                      h.limit_at AS "limit_at: Instant",
+                      h.limit_alerted_at AS "limit_alerted_at: Instant",
+                      h.calendar_version, h.releases, h.traceparent
+               FROM holds h
+               JOIN unnest($1::text[], $2::text[]) AS k (merchant_id, order_id)
+                 ON h.merchant_id = k.merchant_id AND h.order_id = k.order_id
+               WHERE h.limit_at <= $3 AND h.blocked > 0 AND NOT h.barred"#,
+            column(orders, |(merchant, _)| merchant.as_str().to_owned()) as _,
+            column(orders, |(_, order)| order.as_str().to_owned()) as _,
+            now as _,
+        )
+        .fetch_all(&mut *self.inner)
+        .await
+        .map_err(failed("read holds past their limit"))?;
+        let numbers: Vec<i64> = rows.iter().map(|row| row.agreement_no).collect();
+        self.agreements_by_no(&numbers, catalogue).await?;
+        rows.iter().map(|row| claim(row, catalogue)).collect()
     }
 
     /// Writes back the holds that a release step changed.

@@ -54,13 +54,17 @@ impl Tx {
         }
         sqlx::query!(
             "INSERT INTO refunds (merchant_id, order_id, refund_id, ordinal, amount, refunded_at,
-                 dispute_id, content, charged, from_reversed, from_holds, from_receivable)
+                 dispute_id, content, charged, from_reversed, from_holds, from_receivable,
+                 from_deposit, reversed_at, reversed_content)
              SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::integer[],
                  $5::numeric[], $6::timestamptz[], $7::text[], $8::bytea[], $9::numeric[],
-                 $10::numeric[], $11::numeric[], $12::numeric[])
+                 $10::numeric[], $11::numeric[], $12::numeric[], $13::numeric[],
+                 $14::timestamptz[], $15::bytea[])
              ON CONFLICT (merchant_id, refund_id) DO UPDATE SET charged = excluded.charged,
                  from_reversed = excluded.from_reversed, from_holds = excluded.from_holds,
-                 from_receivable = excluded.from_receivable",
+                 from_receivable = excluded.from_receivable,
+                 from_deposit = excluded.from_deposit, reversed_at = excluded.reversed_at,
+                 reversed_content = excluded.reversed_content",
             column(rows, Part::merchant) as _,
             column(rows, Part::order_id) as _,
             column(rows, |r| r.value.id.as_str().to_owned()) as _,
@@ -77,6 +81,13 @@ impl Tx {
             column(rows, |r| r.value.from_reversed.decimal()) as _,
             column(rows, |r| r.value.from_holds.decimal()) as _,
             column(rows, |r| r.value.from_receivable.decimal()) as _,
+            column(rows, |r| r.value.from_deposit.decimal()) as _,
+            column(rows, |r| r.value.reversed.as_ref().map(|it| it.value)) as _,
+            column(rows, |r| r
+                .value
+                .reversed
+                .as_ref()
+                .map(|it| it.content.0.to_vec())) as _,
         )
         .execute(&mut *self.inner)
         .await
@@ -99,11 +110,13 @@ impl Tx {
         sqlx::query!(
             "INSERT INTO disputes (merchant_id, order_id, dispute_id, kind, amount, version,
                  opened_at, opened_content, updates, closed_at, closed_content, outcome,
-                 refund_expected, charged, from_reversed, from_holds, from_receivable, kind_version)
+                 refund_expected, charged, from_reversed, from_holds, from_receivable, kind_version,
+                 from_deposit)
              SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::smallint[],
                  $5::numeric[], $6::bigint[], $7::timestamptz[], $8::bytea[], $9::jsonb[],
                  $10::timestamptz[], $11::bytea[], $12::smallint[], $13::numeric[],
-                 $14::numeric[], $15::numeric[], $16::numeric[], $17::numeric[], $18::bigint[])
+                 $14::numeric[], $15::numeric[], $16::numeric[], $17::numeric[], $18::bigint[],
+                 $19::numeric[])
              ON CONFLICT (merchant_id, dispute_id) DO UPDATE SET kind = excluded.kind,
                  kind_version = excluded.kind_version,
                  amount = excluded.amount, version = excluded.version,
@@ -111,7 +124,8 @@ impl Tx {
                  closed_content = excluded.closed_content, outcome = excluded.outcome,
                  refund_expected = excluded.refund_expected, charged = excluded.charged,
                  from_reversed = excluded.from_reversed, from_holds = excluded.from_holds,
-                 from_receivable = excluded.from_receivable",
+                 from_receivable = excluded.from_receivable,
+                 from_deposit = excluded.from_deposit",
             column(rows, Part::merchant) as _,
             column(rows, Part::order_id) as _,
             column(rows, |r| r.value.id.as_str().to_owned()) as _,
@@ -144,6 +158,7 @@ impl Tx {
             column(rows, |r| r.value.from_receivable.decimal()) as _,
             column(rows, |r| i64::try_from(r.value.kind_version)
                 .unwrap_or(i64::MAX)) as _,
+            column(rows, |r| r.value.from_deposit.decimal()) as _,
         )
         .execute(&mut *self.inner)
         .await
@@ -187,11 +202,12 @@ impl Tx {
         }
         sqlx::query!(
             "INSERT INTO receivables (merchant_id, order_id, receivable_id, currency, original,
-                 left_now, opened_at, cause_kind, cause_id)
+                 left_now, opened_at, cause_kind, cause_id, written_off)
              SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::numeric[],
-                 $6::numeric[], $7::timestamptz[], $8::text[], $9::text[])
+                 $6::numeric[], $7::timestamptz[], $8::text[], $9::text[], $10::numeric[])
              ON CONFLICT (merchant_id, receivable_id) DO UPDATE SET
-                 original = excluded.original, left_now = excluded.left_now",
+                 original = excluded.original, left_now = excluded.left_now,
+                 written_off = excluded.written_off",
             column(rows, Part::merchant) as _,
             column(rows, Part::order_id) as _,
             column(rows, |r| r.value.id.0) as _,
@@ -201,6 +217,7 @@ impl Tx {
             column(rows, |r| r.value.opened_at) as _,
             column(rows, |r| r.value.cause.0.to_owned()) as _,
             column(rows, |r| r.value.cause.1.clone()) as _,
+            column(rows, |r| r.value.written_off.decimal()) as _,
         )
         .execute(&mut *self.inner)
         .await

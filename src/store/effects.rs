@@ -19,7 +19,8 @@ impl Tx {
         let rows = sqlx::query!(
             r#"SELECT r.merchant_id, r.order_id, r.refund_id, r.amount,
                       r.refunded_at AS "refunded_at: Instant", r.dispute_id, r.content, r.charged,
-                      r.from_reversed, r.from_holds, r.from_receivable
+                      r.from_reversed, r.from_holds, r.from_deposit, r.from_receivable,
+                      r.reversed_at AS "reversed_at: Instant", r.reversed_content
                FROM refunds r
                JOIN unnest($1::text[], $2::text[]) AS k (merchant_id, order_id)
                  ON r.merchant_id = k.merchant_id AND r.order_id = k.order_id
@@ -33,6 +34,12 @@ impl Tx {
         for row in rows {
             let order = &mut find(cases, &row.merchant_id, &row.order_id)?.order;
             let currency = sale_currency(order)?;
+            let reversed = row.reversed_at.zip(row.reversed_content);
+            let reversed = reversed.map(|(value, bytes)| {
+                let content = content(&bytes)?;
+                Ok::<_, StoreError>(Noted { value, content })
+            });
+            let reversed = reversed.transpose()?;
             order.refunds.push(Refund {
                 id: RefundId::parse(&row.refund_id).map_err(|error| unreadable(&error))?,
                 amount: amount(row.amount, currency)?,
@@ -42,7 +49,9 @@ impl Tx {
                 charged: amount(row.charged, currency)?,
                 from_reversed: amount(row.from_reversed, currency)?,
                 from_holds: amount(row.from_holds, currency)?,
+                from_deposit: amount(row.from_deposit, currency)?,
                 from_receivable: amount(row.from_receivable, currency)?,
+                reversed,
             });
         }
         Ok(())
@@ -59,7 +68,7 @@ impl Tx {
                       d.opened_at AS "opened_at: Instant", d.opened_content, d.updates,
                       d.closed_at AS "closed_at: Instant", d.closed_content, d.outcome,
                       d.refund_expected, d.charged, d.from_reversed, d.from_holds,
-                      d.from_receivable
+                      d.from_deposit, d.from_receivable
                FROM disputes d
                JOIN unnest($1::text[], $2::text[]) AS k (merchant_id, order_id)
                  ON d.merchant_id = k.merchant_id AND d.order_id = k.order_id
@@ -101,6 +110,7 @@ impl Tx {
                 charged: amount(row.charged, currency)?,
                 from_reversed: amount(row.from_reversed, currency)?,
                 from_holds: amount(row.from_holds, currency)?,
+                from_deposit: amount(row.from_deposit, currency)?,
                 from_receivable: amount(row.from_receivable, currency)?,
             });
         }
@@ -147,9 +157,25 @@ impl Tx {
         cases: &mut Cases,
         found: &Found,
     ) -> Result<(), StoreError> {
+        // A release recovers open receivables under their merchant's row. All merchants of the
+        // batch at once and sorted, as the numbering of the journal locks them.
+        sqlx::query!(
+            r#"SELECT m.merchant_id FROM merchants m
+               WHERE m.merchant_id = ANY($1)
+                 AND EXISTS (SELECT FROM receivables r
+                     JOIN unnest($1::text[], $2::text[]) AS k (merchant_id, order_id)
+                       ON r.merchant_id = k.merchant_id AND r.order_id = k.order_id
+                     WHERE r.left_now > 0)
+               ORDER BY m.merchant_id COLLATE "C" FOR UPDATE OF m"#,
+            &found.merchants[..] as _,
+            &found.orders[..] as _,
+        )
+        .fetch_all(&mut *self.inner)
+        .await
+        .map_err(failed("lock merchants who owe"))?;
         let rows = sqlx::query!(
             r#"SELECT r.merchant_id, r.order_id AS "order_id!", r.receivable_id, r.currency,
-                      r.original, r.left_now, r.opened_at AS "opened_at: Instant", r.cause_kind,
+                      r.original, r.left_now, r.written_off, r.opened_at AS "opened_at: Instant", r.cause_kind,
                       r.cause_id
                FROM receivables r
                JOIN unnest($1::text[], $2::text[]) AS k (merchant_id, order_id)
@@ -170,6 +196,7 @@ impl Tx {
                 currency,
                 original: amount(row.original, currency)?,
                 left: amount(row.left_now, currency)?,
+                written_off: amount(row.written_off, currency)?,
                 opened_at: row.opened_at,
                 cause: (cause_kind(&row.cause_kind)?, row.cause_id),
             });

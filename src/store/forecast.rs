@@ -1,10 +1,17 @@
-//! A merchant's unreleased holds, page by page, for looking ahead.
+//! Unreleased holds, page by page, for looking ahead: a merchant's, or those of a settlement date.
+
+use std::collections::BTreeSet;
+
+use jiff::civil::Date;
+use jiff_sqlx::ToSqlx;
 
 use super::agreements::Catalogue;
 use super::due::claim;
 use super::hold_rows::HoldRow;
+use super::types::{currency, merchant_id};
 use super::{Store, StoreError, failed};
 use crate::rules::ids::{MerchantId, OrderId};
+use crate::rules::money::Currency;
 use crate::rules::release::Claim;
 use crate::rules::time::Instant;
 
@@ -30,6 +37,7 @@ impl Store {
             r#"SELECT h.merchant_id, h.order_id, h.term_no, h.hold_id, h.term, h.currency,
                       h.agreement_no, h.original, h.left_now, h.consumed, h.released, h.reversed,
                       h.blocked, h.barred, h.anchor_at AS "anchor_at: Instant",
+                      h.cleared_at AS "cleared_at: Instant",
                       h.window_ends_at AS "window_ends_at: Instant",
                       h.eligible_at AS "eligible_at: Instant",
                       h.release_at AS "release_at: Instant",
@@ -53,5 +61,79 @@ impl Store {
         tx.agreements_by_no(&numbers, catalogue).await?;
         tx.rollback().await?;
         rows.iter().map(|row| claim(row, catalogue)).collect()
+    }
+
+    /// A page of the unreleased holds, of all merchants or of one, that may have money which settles on
+    /// this date or before, after this key in its order; none at the end.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn dated(
+        &self,
+        on: Date,
+        merchant: Option<&MerchantId>,
+        after: Option<(MerchantId, OrderId, u16)>,
+        catalogue: &mut Catalogue,
+    ) -> Result<Vec<Claim>, StoreError> {
+        if let Some(merchant) = merchant {
+            let after = after.as_ref().map(|(_, order, term)| (order, *term));
+            return self.unreleased(merchant, after, catalogue).await;
+        }
+        let mut tx = self.begin().await?;
+        let (merchant, order, term) = match &after {
+            Some((merchant, order, term)) => (merchant.as_str(), order.as_str(), *term),
+            None => ("", "", 0),
+        };
+        let rows = sqlx::query_as!(
+            HoldRow,
+            r#"SELECT h.merchant_id, h.order_id, h.term_no, h.hold_id, h.term, h.currency,
+                      h.agreement_no, h.original, h.left_now, h.consumed, h.released, h.reversed,
+                      h.blocked, h.barred, h.anchor_at AS "anchor_at: Instant",
+                      h.cleared_at AS "cleared_at: Instant",
+                      h.window_ends_at AS "window_ends_at: Instant",
+                      h.eligible_at AS "eligible_at: Instant",
+                      h.release_at AS "release_at: Instant",
+                      h.settlement_on AS "settlement_on: jiff_sqlx::Date", h.tails,
+                      h.limit_at AS "limit_at: Instant",
+                      h.limit_alerted_at AS "limit_alerted_at: Instant",
+                      h.calendar_version, h.releases, h.traceparent
+               FROM holds h
+               WHERE (h.merchant_id, h.order_id, h.term_no) > ($1, $2, $3) AND h.left_now > 0
+                 AND (h.settlement_on <= $4 OR h.tails IS NOT NULL OR h.limit_at <= $4::date + 2)
+               ORDER BY h.merchant_id, h.order_id, h.term_no LIMIT $5"#,
+            merchant,
+            order,
+            i16::try_from(term).unwrap_or(i16::MAX),
+            on.to_sqlx() as _,
+            PAGE,
+        )
+        .fetch_all(&mut *tx.inner)
+        .await
+        .map_err(failed("read what settles on a date"))?;
+        let numbers: Vec<i64> = rows.iter().map(|row| row.agreement_no).collect();
+        tx.agreements_by_no(&numbers, catalogue).await?;
+        tx.rollback().await?;
+        rows.iter().map(|row| claim(row, catalogue)).collect()
+    }
+
+    /// The settlements of a date of which something has been released.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn begun_settlements(
+        &self,
+        on: Date,
+    ) -> Result<BTreeSet<(MerchantId, Currency)>, StoreError> {
+        let rows = sqlx::query!(
+            "SELECT merchant_id, currency FROM settlements
+             WHERE settlement_on = $1 AND NOT skipped",
+            on.to_sqlx() as _,
+        )
+        .fetch_all(&self.pool)
+        .await
+        .map_err(failed("read begun settlements"))?;
+        rows.into_iter()
+            .map(|row| Ok((merchant_id(&row.merchant_id)?, currency(&row.currency)?)))
+            .collect()
     }
 }

@@ -24,6 +24,7 @@ pub(super) struct HoldRow {
     pub(super) blocked: rust_decimal::Decimal,
     pub(super) barred: bool,
     pub(super) anchor_at: Option<Instant>,
+    pub(super) cleared_at: Option<Instant>,
     pub(super) window_ends_at: Option<Instant>,
     pub(super) eligible_at: Option<Instant>,
     pub(super) release_at: Option<Instant>,
@@ -66,6 +67,7 @@ impl HoldRow {
             blocked: amount(self.blocked, currency)?,
             barred: self.barred,
             anchor_at: self.anchor_at,
+            cleared_at: self.cleared_at,
             dates,
             tails: tails(self.tails.as_ref(), currency)?,
             limit_at: self.limit_at,
@@ -84,7 +86,8 @@ impl HoldRow {
 #[derive(serde::Serialize, serde::Deserialize)]
 pub(super) struct TailRow {
     pub(super) amount: rust_decimal::Decimal,
-    pub(super) dates: Dates,
+    pub(super) cleared_at: Option<Instant>,
+    pub(super) dates: Option<Dates>,
 }
 
 fn tails(value: Option<&serde_json::Value>, currency: Currency) -> Result<Vec<Tail>, StoreError> {
@@ -97,6 +100,7 @@ fn tails(value: Option<&serde_json::Value>, currency: Currency) -> Result<Vec<Ta
         .map(|row| {
             Ok(Tail {
                 amount: amount(row.amount, currency)?,
+                cleared_at: row.cleared_at,
                 dates: row.dates,
             })
         })

@@ -71,13 +71,13 @@ impl Tx {
             "INSERT INTO holds (merchant_id, order_id, term_no, hold_id, term, currency,
                  agreement_no, original, left_now, consumed, released, reversed, blocked, barred,
                  anchor_at, window_ends_at, eligible_at, release_at, settlement_on, tails,
-                 limit_at, calendar_version, releases, traceparent)
+                 limit_at, calendar_version, releases, traceparent, cleared_at)
              SELECT * FROM unnest($1::text[], $2::text[], $3::smallint[], $4::uuid[], $5::text[],
                  $6::text[], $7::bigint[], $8::numeric[], $9::numeric[], $10::numeric[],
                  $11::numeric[], $12::numeric[], $13::numeric[], $14::boolean[],
                  $15::timestamptz[], $16::timestamptz[], $17::timestamptz[], $18::timestamptz[],
                  $19::date[], $20::jsonb[], $21::timestamptz[], $22::bigint[], $23::integer[],
-                 $24::text[])",
+                 $24::text[], $25::timestamptz[])",
             column(rows, |r| r.merchant.as_str().to_owned()) as _,
             column(rows, |r| r.order.as_str().to_owned()) as _,
             column(rows, HoldChange::term_no) as _,
@@ -102,6 +102,7 @@ impl Tx {
             column(rows, HoldChange::calendar_version) as _,
             column(rows, HoldChange::releases) as _,
             column(rows, |r| r.traceparent.map(str::to_owned)) as _,
+            column(rows, |r| r.hold.cleared_at) as _,
         )
         .execute(&mut *self.inner)
         .await
@@ -124,15 +125,16 @@ impl Tx {
                  eligible_at = u.eligible_at, release_at = u.release_at,
                  settlement_on = u.settlement_on, tails = u.tails, limit_at = u.limit_at,
                  limit_alerted_at = u.limit_alerted_at, calendar_version = u.calendar_version,
-                 releases = u.releases
+                 releases = u.releases, cleared_at = u.cleared_at
              FROM unnest($1::text[], $2::text[], $3::smallint[], $4::numeric[], $5::numeric[],
                  $6::numeric[], $7::numeric[], $8::numeric[], $9::boolean[], $10::timestamptz[],
                  $11::timestamptz[], $12::timestamptz[], $13::timestamptz[], $14::date[],
                  $15::jsonb[], $16::timestamptz[], $17::timestamptz[], $18::bigint[],
-                 $19::integer[])
+                 $19::integer[], $20::timestamptz[])
                AS u (merchant_id, order_id, term_no, left_now, consumed, released, reversed,
                  blocked, barred, anchor_at, window_ends_at, eligible_at, release_at,
-                 settlement_on, tails, limit_at, limit_alerted_at, calendar_version, releases)
+                 settlement_on, tails, limit_at, limit_alerted_at, calendar_version, releases,
+                 cleared_at)
              WHERE h.merchant_id = u.merchant_id AND h.order_id = u.order_id
                AND h.term_no = u.term_no",
             column(rows, |r| r.merchant.as_str().to_owned()) as _,
@@ -154,6 +156,7 @@ impl Tx {
             column(rows, |r| r.hold.limit_alerted_at) as _,
             column(rows, HoldChange::calendar_version) as _,
             column(rows, HoldChange::releases) as _,
+            column(rows, |r| r.hold.cleared_at) as _,
         )
         .execute(&mut *self.inner)
         .await
@@ -204,6 +207,7 @@ pub(super) fn tails(hold: &Hold) -> Result<Option<serde_json::Value>, StoreError
         .iter()
         .map(|tail| TailRow {
             amount: tail.amount.decimal(),
+            cleared_at: tail.cleared_at,
             dates: tail.dates,
         })
         .collect();

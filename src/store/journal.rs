@@ -78,6 +78,13 @@ impl Lines {
             }));
     }
 
+    /// Makes all of them what one person's act caused.
+    pub fn are_by(&mut self, operation: Uuid) {
+        for line in self.0.values_mut().flatten() {
+            line.operation = Some(operation);
+        }
+    }
+
     /// How many lines there are.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -2,9 +2,11 @@
 //! checked against the schema when it is compiled.
 //!
 //! A transaction is never cancelled half-way: nobody wraps these futures in a timeout or a select.
-//! Rows are locked in one order everywhere: positions, pauses, catalogue, orders of reviews, orders, holds, merchants,
-//! settlements; inside a table by key.
+//! Rows are locked in one order everywhere: positions, pauses, deployment, catalogue, orders of reviews, orders, holds, merchants,
+//! receivables, deposits, settlements; inside a table by key. New lines need their merchant's row only at the
+//! end; who meets open receivables takes it before them.
 
+pub mod adjustments;
 pub mod agreements;
 pub mod audit;
 pub mod books;
@@ -12,8 +14,11 @@ mod calendars;
 pub mod cases;
 pub mod catchup;
 mod causes;
+mod controls;
+pub mod credits;
 pub mod dead_letters;
 pub mod deployment;
+pub mod deposits;
 pub mod due;
 mod effect_writes;
 mod effects;
@@ -21,35 +26,46 @@ pub mod forecast;
 pub mod history;
 mod hold_rows;
 mod hold_writes;
+pub mod imports;
 pub mod journal;
 mod numbers;
+pub mod open_reviews;
 pub mod operations;
 pub mod orders;
 pub mod overview;
 pub mod parked;
-pub mod parked_reviews;
 pub mod pauses;
 pub mod payouts;
 pub mod positions;
 pub mod publication;
+pub mod reapply;
+pub mod receivables;
+pub mod recovery;
+pub mod replays;
 pub mod reviews;
 pub mod settlements;
+pub mod strays;
 mod types;
 pub mod vitals;
 pub mod writes;
 
 use std::time::Duration;
 
+use jiff::civil::Date;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgPool, Postgres, Transaction};
 
 use crate::clock::Clock;
 use crate::planted::{self, Point};
+use crate::rules::control::day_of;
 use crate::rules::time::Instant;
 
 /// The schema, as numbered steps.
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("schemas/migrations");
+
+/// The first half of the locks by which days are kept open; the second is the day's number.
+const BOOKING_LOCK: i32 = 0x686f_6c64;
 
 /// What can go wrong with the database, by what the caller should do.
 #[derive(Debug, thiserror::Error)]
@@ -92,6 +108,12 @@ impl StoreError {
     pub fn passes(&self) -> bool {
         matches!(self, Self::Retry { .. } | Self::Raced)
     }
+}
+
+/// Days since 1970.
+fn day_number(date: Date) -> i32 {
+    let days = date.duration_since(Date::constant(1970, 1, 1)).as_hours() / 24;
+    i32::try_from(days).expect("a calendar of 20,000 years")
 }
 
 /// Sorts a database error by what to do about it.
@@ -199,20 +221,36 @@ impl Store {
         &self.clock
     }
 
-    /// Opens a transaction and reads the time.
+    /// Opens a transaction and reads the time. Until the transaction has ended, the day of UTC that
+    /// it books with can't be summed up (see [`crate::control`]): its lock is taken before the time
+    /// is read.
     ///
     /// # Errors
     /// When the database can't be reached.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
         let mut inner = self.pool.begin().await.map_err(failed("begin"))?;
-        let now = sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!: Instant""#)
+        loop {
+            let by_hand = match &self.clock {
+                Clock::Database => None,
+                Clock::Manual(hand) => Some(day_number(day_of(hand.now()))),
+            };
+            let locked = sqlx::query!(
+                r#"SELECT d.day AS "day!", clock_timestamp() AS "now!: Instant"
+                   FROM (SELECT coalesce($2, floor(extract(epoch FROM clock_timestamp()) / 86400)
+                                             ::integer) AS day OFFSET 0) d,
+                        LATERAL pg_advisory_xact_lock_shared($1, d.day)"#,
+                BOOKING_LOCK,
+                by_hand,
+            )
             .fetch_one(&mut *inner)
             .await
             .map_err(failed("tell the time"))?;
-        Ok(Tx {
-            inner,
-            now: self.clock.at(now),
-        })
+            let now = self.clock.at(locked.now);
+            // At midnight the day may have ended between the two.
+            if day_number(day_of(now)) == locked.day {
+                return Ok(Tx { inner, now });
+            }
+        }
     }
 
     /// The time that the rules see now.

@@ -77,6 +77,7 @@ pub(super) fn cause_kind(text: &str) -> Result<&'static str, StoreError> {
         "dispute",
         "adjustment",
         "withdrawal",
+        "import",
     ]
     .into_iter()
     .find(|kind| *kind == text)
@@ -96,6 +97,7 @@ pub(super) fn fact_number(kind: FactKind) -> i16 {
         FactKind::ReviewRequested => 9,
         FactKind::ReviewAnswered => 10,
         FactKind::ReviewDecided => 11,
+        FactKind::RefundReversed => 12,
     }
 }
 
@@ -112,6 +114,7 @@ pub(super) fn number_fact(number: i16) -> Result<FactKind, StoreError> {
         FactKind::ReviewRequested,
         FactKind::ReviewAnswered,
         FactKind::ReviewDecided,
+        FactKind::RefundReversed,
     ]
     .into_iter()
     .find(|kind| fact_number(*kind) == number)

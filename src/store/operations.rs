@@ -63,8 +63,11 @@ impl fmt::Display for Proposal {
         if let (Some(amount), Some(currency)) = (&self.amount, &self.currency) {
             write!(f, " {amount} {currency}")?;
         }
-        if let (Some(merchant), Some(order)) = (&self.merchant_id, &self.order_id) {
-            write!(f, " of order {order} of merchant {merchant}")?;
+        if let Some(order) = &self.order_id {
+            write!(f, " of order {order}")?;
+        }
+        if let Some(merchant) = &self.merchant_id {
+            write!(f, " of merchant {merchant}")?;
         }
         let Self {
             asked_at,

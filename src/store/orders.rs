@@ -120,6 +120,7 @@ impl Tx {
             r#"SELECT h.merchant_id, h.order_id, h.term_no, h.hold_id, h.term, h.currency,
                       h.agreement_no, h.original, h.left_now, h.consumed, h.released, h.reversed,
                       h.blocked, h.barred, h.anchor_at AS "anchor_at: Instant",
+                      h.cleared_at AS "cleared_at: Instant",
                       h.window_ends_at AS "window_ends_at: Instant",
                       h.eligible_at AS "eligible_at: Instant",
                       h.release_at AS "release_at: Instant",

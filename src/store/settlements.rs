@@ -20,6 +20,8 @@ pub struct Addition {
     pub settled_at: Instant,
     pub releases: i64,
     pub gross: Amount,
+    pub recovered: Amount,
+    pub to_deposit: Amount,
     /// Where in the merchant's journal the first and the last of the releases stand.
     pub first_sequence: i64,
     pub last_sequence: i64,
@@ -106,13 +108,16 @@ impl Tx {
         let rows: Vec<(&SettlementKey, &Addition)> = additions.iter().collect();
         let parts = sqlx::query!(
             r#"INSERT INTO settlements AS s (merchant_id, currency, settlement_on, settlement_id,
-                   settled_at, releases, gross, first_sequence, last_sequence, part, recovered,
-                   to_deposit)
-               SELECT *, 1, 0, 0 FROM unnest($1::text[], $2::text[], $3::date[], $4::uuid[],
-                   $5::timestamptz[], $6::bigint[], $7::numeric[], $8::bigint[], $9::bigint[])
+                   settled_at, releases, gross, first_sequence, last_sequence, recovered,
+                   to_deposit, part)
+               SELECT *, 1 FROM unnest($1::text[], $2::text[], $3::date[], $4::uuid[],
+                   $5::timestamptz[], $6::bigint[], $7::numeric[], $8::bigint[], $9::bigint[],
+                   $10::numeric[], $11::numeric[])
                ON CONFLICT (merchant_id, currency, settlement_on) DO UPDATE SET
                    settled_at = greatest(s.settled_at, excluded.settled_at),
                    releases = s.releases + excluded.releases, gross = s.gross + excluded.gross,
+                   recovered = s.recovered + excluded.recovered,
+                   to_deposit = s.to_deposit + excluded.to_deposit,
                    first_sequence = coalesce(s.first_sequence, excluded.first_sequence),
                    last_sequence = excluded.last_sequence
                RETURNING merchant_id, currency, settlement_on AS "settlement_on: jiff_sqlx::Date",
@@ -126,6 +131,8 @@ impl Tx {
             column(&rows, |(_, a)| a.gross.decimal()) as _,
             column(&rows, |(_, a)| a.first_sequence) as _,
             column(&rows, |(_, a)| a.last_sequence) as _,
+            column(&rows, |(_, a)| a.recovered.decimal()) as _,
+            column(&rows, |(_, a)| a.to_deposit.decimal()) as _,
         )
         .fetch_all(&mut *self.inner)
         .await

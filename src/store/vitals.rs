@@ -41,10 +41,10 @@ impl Store {
         let row = sqlx::query!(
             r#"SELECT
                  (SELECT count(*) FROM parked)
-                   + (SELECT count(*) FROM parked_reviews) AS "parked!",
+                   + (SELECT count(*) FROM strays) AS "parked!",
                  (SELECT count(*) FROM parked
                   WHERE parked_at < $1::timestamptz - make_interval(hours => $2))
-                   + (SELECT count(*) FROM parked_reviews
+                   + (SELECT count(*) FROM strays
                       WHERE parked_at < $1::timestamptz - make_interval(hours => $2)) AS "parked_too_long!",
                  (SELECT count(*) FROM orders
                   WHERE agreement_no IS NULL AND amount IS NOT NULL) AS "without_agreement!",
@@ -54,7 +54,7 @@ impl Store {
                     AND closed_at < $1::timestamptz - make_interval(hours => $3)
                     AND refund_expected > (SELECT coalesce(sum(r.amount), 0) FROM refunds r
                         WHERE r.merchant_id = d.merchant_id AND r.order_id = d.order_id
-                          AND r.dispute_id = d.dispute_id)) AS "refund_expected_overdue!",
+                          AND r.dispute_id = d.dispute_id AND r.reversed_at IS NULL)) AS "refund_expected_overdue!",
                  (SELECT count(*) FROM reviews
                   WHERE closed_at IS NULL AND (overdue OR alerts > 0)) AS "reviews_late!",
                  (SELECT count(*) FROM positions WHERE halted IS NOT NULL) AS "halted!",

@@ -48,6 +48,7 @@ impl Tx {
             .await?;
         self.save_receivables(&rows(&changed, |order| &order.receivables))
             .await?;
+        self.save_credits(&changed).await?;
         self.save_parked(&changed).await
     }
 

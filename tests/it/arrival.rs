@@ -175,7 +175,8 @@ async fn the_same_message_twice_happens_once_and_other_content_is_a_conflict() {
     hb.applied().await;
     hb.send_all(every_kind());
     hb.applied().await;
-    let lines = hb.number("SELECT count(*) FROM journal").await;
+    let count = "SELECT count(*) FROM journal WHERE merchant_id <> '*'";
+    let lines = hb.number(count).await;
     // Another spelling of the same content is the same content.
     hb.send(order("M-1", "O-1", "100", "11-03").with(json!({
         "completed_at": "2025-11-03T08:00:00.0000001+08:00", "fees": "0.0", "attributes": null,
@@ -183,7 +184,7 @@ async fn the_same_message_twice_happens_once_and_other_content_is_a_conflict() {
     })));
     hb.send_all(every_kind());
     hb.applied().await;
-    assert_eq!(hb.number("SELECT count(*) FROM journal").await, lines);
+    assert_eq!(hb.number(count).await, lines);
     assert_eq!(hb.number("SELECT count(*) FROM dead_letters").await, 0);
 
     hb.send_all(every_kind().into_iter().map(|fact| {

@@ -3,13 +3,28 @@
 use crate::harness::Holdback;
 use crate::harness::facts::{agreement, order, paid, refund};
 
-const TABLES: [&str; 5] = ["journal", "holds", "receivables", "payouts", "merchants"];
+const TABLES: [&str; 6] = [
+    "journal",
+    "holds",
+    "receivables",
+    "payouts",
+    "merchants",
+    "controls",
+];
 
 /// A change by hand, and the checks that must name it.
-const DAMAGES: [(&str, &[&str]); 8] = [
+const DAMAGES: [(&str, &[&str]); 10] = [
     (
-        "UPDATE journal SET amount = amount + 1 WHERE order_id = 'O-2' AND credit = 2",
-        &["held", "hold"],
+        "UPDATE journal SET amount = amount + 1 WHERE order_id = 'O-1' AND credit = 2",
+        &["control", "held", "hold"],
+    ),
+    (
+        "UPDATE controls SET held = held + 1, proceeds = proceeds - 1 WHERE day_on = '2025-11-08'",
+        &["control"],
+    ),
+    (
+        "UPDATE controls SET currency = 'JPY' WHERE day_on = '2025-11-08'",
+        &["control"],
     ),
     (
         "UPDATE journal SET debit = 4 WHERE order_id = 'O-1' AND debit = 2",
@@ -54,6 +69,7 @@ async fn whatever_is_changed_by_hand_is_named_by_the_audit() {
     hb.applied().await;
     hb.send(refund("M-1", "O-1", "R-1", "30", "11-10"));
     hb.applied().await;
+    hb.summed_up().await;
     hb.stop().await;
     for table in TABLES {
         run(&hb, format!("CREATE TABLE kept_{table} AS TABLE {table}")).await;
@@ -86,9 +102,9 @@ async fn named(hb: &Holdback) -> Vec<String> {
     let audit = hb.store.audit().await.expect("an audit");
     let checks = audit.differences.into_iter().map(|found| found.check);
     let mut checks: Vec<String> = checks
-        .map(|check| match check.strip_prefix("hold ") {
-            Some(_) => "hold".to_owned(),
-            None => check,
+        .map(|check| match check.split_once(' ') {
+            Some((kind @ ("hold" | "control"), _)) => kind.to_owned(),
+            _ => check,
         })
         .collect();
     checks.sort_unstable();

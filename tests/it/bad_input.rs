@@ -33,11 +33,6 @@ async fn bad_messages_between_good_ones_become_dead_letters_byte_for_byte() {
         ("schema", "refund.succeeded.v1", b"[1]".to_vec()),
         ("unknown_type", "order.shipped.v1", b"{}".to_vec()),
         (
-            "unknown_type",
-            "deposit.credited.v1",
-            b"{\"merchant_id\":\"M-1\"}".to_vec(),
-        ),
-        (
             "text",
             "order.cancelled.v1",
             json!({

@@ -69,14 +69,16 @@ async fn story(name: &str) -> Holdback {
     hb
 }
 
-fn says(hb: &Holdback, arguments: &[&str]) -> String {
+/// What a command says that does its work.
+pub fn says(hb: &Holdback, arguments: &[&str]) -> String {
     let command = holdback(&hb.bed, arguments, &[("HOLDBACK_LOG_LEVEL", "error")]);
     let ended = run_to_end(command);
     assert_eq!(ended.code, Some(0), "{arguments:?}: {}", ended.said);
     ended.said
 }
 
-fn says_json(hb: &Holdback, arguments: &[&str]) -> Value {
+/// The same as JSON.
+pub fn says_json(hb: &Holdback, arguments: &[&str]) -> Value {
     let said = says(hb, arguments);
     serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"))
 }

@@ -1,19 +1,31 @@
 //! Tests with real Apache Kafka and real PostgreSQL.
 
+mod adjustments;
 mod agreements;
 mod arrival;
 mod audit;
 mod bad_input;
 mod bookkeeping;
 mod calendars;
+#[path = "../corpus/cases.rs"]
+#[expect(dead_code, reason = "tests/corpus uses the rest")]
+mod cases;
 mod clients;
+mod controls;
+mod corpus;
+mod dead_letters;
+mod debts;
+mod deposits;
 mod gate;
 mod harness;
+mod imported;
+mod limits;
 mod operators;
 mod payouts;
 mod processes;
 mod releases;
 mod reviews;
+mod shadow;
 mod simulated;
 mod statements;
 mod strangers;

@@ -1,8 +1,9 @@
 //! Reviews: asked for by amount and by message, their deadlines through outages and by several
 //! processes, answers that come before or late, and who may decide.
 
+use holdback::operator::{By, Request};
 use holdback::rules::ids::{MerchantId, OrderId, ReviewId};
-use holdback::rules::review::{Decision, Ruling};
+use holdback::rules::review::Decision;
 use serde_json::json;
 
 use crate::harness::facts::{Fact, agreement, answered, decided, order, refund, requested};
@@ -20,11 +21,11 @@ fn by_amount(merchant: &str, order: &str) -> ReviewId {
     ReviewId::by_amount(&merchant, &OrderId::parse(order).expect("an id"))
 }
 
-fn ruling(decision: Decision) -> Ruling {
-    Ruling {
+fn decide(merchant: &str, review: ReviewId, decision: Decision) -> Request {
+    Request::Decide {
+        merchant: MerchantId::parse(merchant).expect("an id"),
+        review,
         decision,
-        actor: "Ann".to_owned(),
-        reason: "looked at it".to_owned(),
     }
 }
 
@@ -97,11 +98,11 @@ async fn answers_and_decisions_that_come_before_their_review_wait_for_it() {
     hb.send(answered("M-1", "V-1", "11-03 03:30"));
     hb.applied().await;
     assert_eq!(hb.reasons().await, ["conflict"]);
-    assert_eq!(hb.number("SELECT count(*) FROM parked_reviews").await, 2);
+    assert_eq!(hb.number("SELECT count(*) FROM strays").await, 2);
     // The review itself waits for its order, and what waits for it waits there too.
     hb.send(requested("M-1", "O-1", "V-1", "11-03 02:00"));
     hb.applied().await;
-    assert_eq!(hb.number("SELECT count(*) FROM parked_reviews").await, 0);
+    assert_eq!(hb.number("SELECT count(*) FROM strays").await, 0);
     assert_eq!(hb.number("SELECT count(*) FROM parked").await, 3);
     hb.send(answered("M-1", "V-1", "11-03 03:30"));
     hb.send(requested("M-1", "O-2", "V-1", "11-03 02:00"));
@@ -193,21 +194,19 @@ async fn deadlines_that_pass_in_an_outage_come_to_what_they_would_have_come_to()
     let again = rest(hb.story("M-stays").await);
     assert_eq!(again[3..], ["O-1 review: no decision by 11-10 12:00"]);
     // A person clears what silence rejected, and decides what it left open; not twice.
-    let mut reviews = hb.reviews();
+    let operator = hb.operator();
+    let by = By::new("Ann", "looked at it").unwrap();
     for merchant in ["M-rejects", "M-stays"] {
-        let id = by_amount(merchant, "O-1");
-        let merchant = MerchantId::parse(merchant).unwrap();
-        let passed = ruling(Decision::Passed);
-        reviews.rule(&merchant, &id, &passed).await.unwrap();
-        let twice = reviews.rule(&merchant, &id, &passed).await.unwrap_err();
+        let passed = decide(merchant, by_amount(merchant, "O-1"), Decision::Passed);
+        let answer = operator.submit(&passed, &by).await.unwrap();
+        assert!(!answer.proposed, "{answer:?}");
+        let twice = operator.submit(&passed, &by).await.unwrap_err();
         assert!(twice.to_string().contains("has ended"), "{twice}");
     }
     let nobodys = ReviewId::parse("V-0").unwrap();
-    let merchant = MerchantId::parse("M-stays").unwrap();
-    let unknown = reviews
-        .rule(&merchant, &nobodys, &ruling(Decision::Passed))
-        .await;
-    assert!(unknown.is_err());
+    let unknown = decide("M-stays", nobodys, Decision::Passed);
+    let unknown = operator.submit(&unknown, &by).await.unwrap_err();
+    assert_eq!(unknown.to_string(), "merchant M-stays has no review V-0");
     hb.pass_to("11-11").await;
     let cleared = rest(hb.story("M-rejects").await);
     assert_eq!(

@@ -4,8 +4,8 @@ use serde_json::json;
 
 use crate::harness::Bench;
 use crate::harness::facts::{
-    Fact, agreement, answered, calendar, cancelled, closed, confirmed, decided, delivered, failed,
-    opened, order, paid, refund, requested, updated,
+    Fact, adjusted, agreement, answered, calendar, cancelled, closed, confirmed, decided,
+    delivered, deposit, failed, opened, order, paid, refund, refund_reversed, requested, updated,
 };
 
 impl Bench {
@@ -46,7 +46,7 @@ impl Bench {
 
 /// Kinds of batches: every input type, and what is refused. Those that change the catalogue come
 /// last, since what is remembered of it is read anew after them.
-const KINDS: [&str; 17] = [
+const KINDS: [&str; 21] = [
     "order.completed",
     "order.confirmed",
     "order.delivered",
@@ -56,6 +56,10 @@ const KINDS: [&str; 17] = [
     "dispute.opened",
     "dispute.updated",
     "dispute.closed",
+    "refund.reversed",
+    "deposit.credited",
+    "deposit.withdrawn",
+    "adjustment.posted",
     "review.requested",
     "review.answered",
     "review.decided",
@@ -79,6 +83,15 @@ fn make(kind: &str, run: &str, n: usize) -> Fact {
         "dispute.opened" => opened(merchant, id, id, "chargeback", "11-03"),
         "dispute.updated" => updated(merchant, id, id, 1, "11-03"),
         "dispute.closed" => closed(merchant, id, id, "lost", "11-03"),
+        "refund.reversed" => refund_reversed(merchant, id, "11-03"),
+        // Of merchants of their own, so that every withdrawal is more than there is.
+        "deposit.credited" => deposit(id, false, id, "1", "11-03"),
+        "deposit.withdrawn" => deposit(id, true, id, "1", "11-03"),
+        // A debit and a credit for each merchant: a debt that is paid, and a rest.
+        "adjustment.posted" => match n % 2 {
+            0 => adjusted(&self::id(run, n / 2), id, "debit", "1", "11-03"),
+            _ => adjusted(&self::id(run, n / 2), id, "credit", "3", "11-03"),
+        },
         "review.requested" => requested(merchant, id, id, "11-03"),
         "review.answered" => answered(merchant, id, "11-03"),
         "review.decided" => decided(merchant, id, "passed", "11-03"),

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use holdback::rules::agreement::{
-    Agreement, Anchor, AtLimit, Basis, Confirmation, Count, Cycle, DayKind, Excess, Free,
-    RefundFees, RefundSource, RefundTerms, Roll, SettlementTerms, Term,
+    Agreement, Anchor, AtLimit, Basis, Confirmation, Count, Cycle, DayKind, DepositTerms, Excess,
+    Free, RefundFees, RefundSource, RefundTerms, Roll, SettlementTerms, Term,
 };
 use holdback::rules::ids::{AgreementId, CalendarId, MerchantId, TermName};
 use holdback::rules::money::Currency;
@@ -183,6 +183,7 @@ pub fn agreements(start: usize, currency: Currency) -> impl Strategy<Value = Agr
                     },
                     settlement,
                     refund,
+                    deposit: DepositTerms::default(),
                     review: ReviewTerms::default(),
                 }
             },

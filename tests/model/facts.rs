@@ -143,7 +143,8 @@ impl<'a> Applied<'a> {
                 }
                 OrderEvent::ReviewRequested(_)
                 | OrderEvent::ReviewAnswered(_)
-                | OrderEvent::ReviewDecided(_) => unreachable!("histories have no reviews"),
+                | OrderEvent::ReviewDecided(_)
+                | OrderEvent::RefundReversed(_) => unreachable!("histories have none of these"),
             }
         }
         facts

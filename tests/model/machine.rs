@@ -9,9 +9,11 @@ use holdback::rules::decide::{self, World as Known};
 use holdback::rules::entry::{Account, Entry, Event};
 use holdback::rules::fact::OrderFact;
 use holdback::rules::hold::Hold;
+use holdback::rules::limit::{self, Overrun};
 use holdback::rules::money::{Amount, Currency};
 use holdback::rules::order::Order;
-use holdback::rules::release::{self, Claim, Clock};
+use holdback::rules::recovery::Purse;
+use holdback::rules::release::{self, Clock};
 use holdback::rules::review::Approval;
 use holdback::rules::time::Instant;
 use jiff::Timestamp;
@@ -96,37 +98,57 @@ impl Machine {
             gate: Some(now),
             not_before: Instant::new(Timestamp::from_second(0).expect("1970")),
         };
-        for (id, order) in &mut self.orders {
-            let Some((sale, agreement)) = order.settled() else {
-                continue;
-            };
-            for hold in &mut order.holds {
-                let mut claim = Claim {
-                    merchant: order.merchant.clone(),
-                    order: order.id.clone(),
-                    currency: sale.currency,
-                    agreement: agreement.clone(),
-                    hold: hold.clone(),
-                    traceparent: None,
-                };
-                let judgement = release::judge(&claim, clock);
-                for portion in &judgement.portions {
-                    let entry = release::issue(&mut claim, portion, None, now);
+        let orders: Vec<String> = self.orders.keys().cloned().collect();
+        for id in &orders {
+            while let Some(overrun) = limit::overrun(&limit::claims(&self.orders[id]), clock) {
+                self.release(id, clock, Some(overrun));
+            }
+            self.release(id, clock, None);
+        }
+    }
+
+    /// What may go of an order; until a limit has let blocked money go, and that.
+    fn release(&mut self, id: &str, clock: Clock, overrun: Option<Overrun>) {
+        let now = clock.now;
+        let order = self.orders.get_mut(id).expect("it is known");
+        let mut gone = None;
+        for (position, mut claim) in limit::claims(order).into_iter().enumerate() {
+            let overruns = overrun.filter(|it| it.term_no == claim.hold.term_no);
+            let mut judgement = release::judge(&claim, clock);
+            match overrun {
+                Some(_) if overruns.is_some() => gone = Some(claim.hold.id),
+                Some(overrun) => limit::put_off(&claim, &mut judgement, overrun),
+                None => {}
+            }
+            for portion in &judgement.portions {
+                // What a release pays of debts is not this model's: gross is.
+                let mut purse = Purse::empty(claim.currency);
+                for entry in release::issue(&mut claim, portion, None, &mut purse, now) {
                     if let Event::ReleaseIssued(it) = &entry.event {
                         self.released.push(Released {
-                            order: id.clone(),
-                            term: hold.term.to_string(),
+                            order: id.to_owned(),
+                            term: claim.hold.term.to_string(),
                             settlement_date: it.settlement_date,
-                            amount: units(it.amount, sale.currency),
+                            amount: units(it.gross, claim.currency),
                         });
                     }
                     self.journal.push(entry);
                 }
-                if judgement.limit_alert {
-                    self.journal.push(release::limit_reached(&mut claim, now));
-                }
-                *hold = claim.hold;
             }
+            if judgement.limit_alert {
+                self.journal.push(release::limit_reached(&mut claim, now));
+            }
+            order.holds[position] = claim.hold;
+        }
+        if let Some(hold) = gone {
+            let known = Known {
+                agreements: &self.agreements,
+                calendars: &self.calendars,
+                now,
+                approval: &Approval::default(),
+            };
+            let moved = decide::move_blocks(order, hold, known);
+            self.journal.extend(moved);
         }
     }
 

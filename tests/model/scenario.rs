@@ -174,7 +174,8 @@ fn fact(fact: &OrderFact) -> String {
         }
         OrderEvent::ReviewRequested(_)
         | OrderEvent::ReviewAnswered(_)
-        | OrderEvent::ReviewDecided(_) => unreachable!("histories have no reviews"),
+        | OrderEvent::ReviewDecided(_)
+        | OrderEvent::RefundReversed(_) => unreachable!("histories have none of these"),
     };
     format!("{at} {what}")
 }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use holdback::rules::agreement::{Agreement, Anchor, AtLimit, Term};
+use holdback::rules::agreement::{Agreement, AtLimit, Term};
 use holdback::rules::calendar::Calendar;
 use holdback::rules::fact::Completed;
 use jiff::Timestamp;
@@ -24,7 +24,7 @@ pub struct OrderView {
     pub holds: Vec<HoldView>,
     /// What the merchant owes for it.
     pub owes: Units,
-    /// The dates of its parts are not compared: money was cleared while it had no dates, or twice.
+    /// Money of a part was cleared twice: its dates are not compared.
     pub unsure: bool,
 }
 
@@ -63,18 +63,32 @@ pub fn after(steps: &[Step]) -> (World, Releases) {
     let mut released = Releases::new();
     for (position, step) in steps.iter().enumerate() {
         if let Step::Clock(now) = step {
-            let due = due(&steps[..position], &released, *now);
-            released.extend(due.into_iter().map(|it| (position, it)));
+            // Blocks move when a limit takes what they kept: what follows goes by where they lie.
+            loop {
+                let due = due(&steps[..position], &released, *now);
+                if due.is_empty() {
+                    break;
+                }
+                released.extend(due.into_iter().map(|it| (position, it)));
+            }
         }
     }
     (world(steps, &released), released)
 }
 
-/// What a clock at that time releases.
+/// What a clock at that time releases; of an order of which a limit takes blocked money, what goes
+/// until then and that.
 fn due(steps: &[Step], released: &Releases, now: Timestamp) -> Vec<Released> {
     let mut due = Vec::new();
     for (order, view) in world(steps, released) {
-        for hold in view.holds {
+        let limits = view.holds.iter().enumerate();
+        let overrun = limits.filter(|(_, it)| it.goes_by_limit(now) && it.blocked > 0);
+        let overrun = overrun.map(|(n, it)| (it.limit_at, n)).min();
+        for (n, hold) in view.holds.into_iter().enumerate() {
+            let overruns = overrun.is_some_and(|(_, which)| which == n);
+            let until = overrun.filter(|_| !overruns).map(|(at, _)| at);
+            let before = |at: Timestamp| at <= now && until.is_none_or(|until| at < until);
+            let limited = hold.goes_by_limit(now) && before(hold.limit_at);
             let mut go = |settlement_date, amount| {
                 due.push(Released {
                     order: order.clone(),
@@ -85,17 +99,23 @@ fn due(steps: &[Step], released: &Releases, now: Timestamp) -> Vec<Released> {
             };
             let mut rest = hold.left;
             for (due, amount) in hold.free {
-                if let Some(due) = due.filter(|it| it.release_at <= now) {
+                if let Some(due) = due.filter(|it| before(it.release_at)) {
                     go(Some(due.settlement_date), amount);
                     rest -= amount;
                 }
             }
-            if hold.at_limit == AtLimit::Release && hold.limit_at <= now && rest > 0 {
+            if limited && rest > 0 {
                 go(None, rest);
             }
         }
     }
     due
+}
+
+impl HoldView {
+    fn goes_by_limit(&self, now: Timestamp) -> bool {
+        self.at_limit == AtLimit::Release && self.limit_at <= now && self.left > 0
+    }
 }
 
 fn world(steps: &[Step], released: &Releases) -> World {
@@ -170,7 +190,7 @@ fn cleared(
 fn view(applied: &Applied<'_>, steps: &[Step], released: &[&(usize, Released)]) -> OrderView {
     let count = applied.facts.len();
     let sums = sums_after(applied, count, released, usize::MAX);
-    let (mut cleared, mut unsure) = cleared(applied, released);
+    let (mut cleared, unsure) = cleared(applied, released);
     cleared.resize(sums.left.len(), Vec::new());
     let clocks = Clocks {
         facts: applied.first(count),
@@ -187,24 +207,26 @@ fn view(applied: &Applied<'_>, steps: &[Step], released: &[&(usize, Released)]) 
         .enumerate()
     {
         let mut free: BTreeMap<Option<Due>, Units> = BTreeMap::new();
-        let mut room = sums.left[n] - sums.blocked[n];
+        let mut left = sums.left[n];
+        let mut room = left - sums.blocked[n];
+        let mut undated = false;
         // Blocks, refunds and releases take what goes first; what was cleared last is still there.
         cleared[n].sort_by_key(|(at, _)| std::cmp::Reverse(*at));
-        let undated = |at: Option<Timestamp>| clocks.due(term, at).is_none();
-        let any = cleared[n]
-            .iter()
-            .any(|(at, _)| undated(None) || undated(Some(*at)));
-        let anchored = clocks.facts.delivered.max(clocks.facts.confirmed).is_some();
-        let moved = term.anchor != Anchor::Completed && anchored && !cleared[n].is_empty();
-        unsure |= any || moved;
         let parts = cleared[n].iter().map(|(at, sum)| (Some(*at), *sum));
-        for (at, sum) in parts.chain([(None, room)]) {
+        for (at, sum) in parts.chain([(None, left)]) {
+            let due = clocks.due(term, at.max(clocks.facts.whole_cleared_at()));
+            undated |= left > 0 && sum > 0 && due.is_none();
             let part = room.min(sum);
+            left -= left.min(sum);
             room -= part;
             if part > 0 {
-                let at = at.max(clocks.facts.whole_cleared_at());
-                *free.entry(clocks.due(term, at)).or_default() += part;
+                *free.entry(due).or_default() += part;
             }
+        }
+        if undated {
+            // A hold that needs a date which the calendar doesn't know waits as a whole.
+            free = BTreeMap::from([(None, free.into_values().sum())]);
+            free.retain(|_, sum| *sum > 0);
         }
         let limit_from = clocks
             .anchor(term)

@@ -8,6 +8,7 @@ use holdback::rules::decide::{self, World};
 use holdback::rules::hold::Part;
 use holdback::rules::money::Amount;
 use holdback::rules::order::{Block, BlockKind};
+use holdback::rules::recovery::Purse;
 use holdback::rules::release::{self, Claim};
 use holdback::rules::review::Approval;
 use proptest::prelude::*;
@@ -122,12 +123,13 @@ fn let_go(run: &mut Run, day: i64, hold: usize, amount: Option<Amount>) -> i64 {
         return 0;
     };
     assert!(portion.amount <= before.free(), "blocked money goes early");
-    let entry = release::issue(&mut claim, &portion, None, at(day * DAY));
+    let mut purse = Purse::empty(cny());
+    let issued = release::issue(&mut claim, &portion, None, &mut purse, at(day * DAY));
     assert_eq!(
         claim.hold.blocked, before.blocked,
         "what is blocked stays so"
     );
-    run.journal.push(entry);
+    run.journal.extend(issued);
     run.order.holds[hold] = claim.hold;
     units(portion.amount)
 }

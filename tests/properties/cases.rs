@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use holdback::rules::agreement::{
-    Agreement, Anchor, AtLimit, Basis, Confirmation, Count, Cycle, DayKind, Excess, Free,
-    RefundFees, RefundSource, RefundTerms, Roll, SettlementTerms, Term,
+    Agreement, Anchor, AtLimit, Basis, Confirmation, Count, Cycle, DayKind, DepositTerms, Excess,
+    Free, RefundFees, RefundSource, RefundTerms, Roll, SettlementTerms, Term,
 };
 use holdback::rules::fact::{
     Completed, ConfirmedBy, ContentHash, DisputeClosed, DisputeKind, DisputeOpened, DisputeOutcome,
@@ -139,6 +139,7 @@ pub fn agreements() -> impl Strategy<Value = Arc<Agreement>> {
                     fees,
                     free,
                 },
+                deposit: DepositTerms::default(),
             })
         },
     )

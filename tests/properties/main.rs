@@ -14,7 +14,7 @@ use std::sync::Arc;
 use holdback::rules::agreement::Cycle;
 use holdback::rules::decide::Verdict;
 use holdback::rules::entry::Account;
-use holdback::rules::fact::{OrderEvent, OrderFact};
+use holdback::rules::fact::{OrderEvent, OrderFact, RefundReversed};
 use holdback::rules::money::Amount;
 use proptest::prelude::*;
 
@@ -61,6 +61,37 @@ proptest! {
         prop_assert!(other.order.parked.iter().all(of_another), "only what has no opening waits");
     }
 
+    /// Promise 4 with deposits: whenever they come, and whatever releases pay of debts in between.
+    #[test]
+    fn arrival_of_deposits_changes_no_net_position(
+        (case, facts) in shuffled(40 * DAY),
+        moves in prop::collection::vec((-4000..6000_i64, 0..15_usize, 0..15_usize), 0..6),
+        paid in prop::collection::vec((0..15_usize, 1..3000_i64), 0..4),
+    ) {
+        let moves: Vec<_> = moves.into_iter().filter(|(units, ..)| *units != 0).collect();
+        let sum: i64 = moves.iter().map(|(units, ..)| units).sum();
+        let play = |facts: &[OrderFact], place: fn(&(i64, usize, usize)) -> usize| {
+            let mut run = Run::new(&case);
+            for step in 0..15 {
+                for (number, it) in moves.iter().enumerate().filter(|(_, it)| place(it) == step) {
+                    run.move_deposit(number, it.0);
+                    run.check();
+                }
+                if let Some(fact) = facts.get(step) {
+                    run.apply(fact);
+                    run.check();
+                }
+                for (number, (_, units)) in (100..).zip(&paid).filter(|(_, it)| it.0 == step) {
+                    run.pay_elsewhere(*units, number);
+                    run.check();
+                }
+            }
+            run.net()
+        };
+        prop_assert_eq!(play(&case.facts, |it| it.1), model(&case, 0) + sum);
+        prop_assert_eq!(play(&facts, |it| it.2), model(&case, 0) + sum);
+    }
+
     /// Promise 4, second half: with one settlement on the 28th nothing is due before, though
     /// windows end and blocks are cleared.
     #[test]
@@ -71,6 +102,48 @@ proptest! {
         let one = Run::all(&case, &case.facts);
         let other = Run::all(&case, &facts);
         prop_assert_eq!(shape(&one.order), shape(&other.order));
+    }
+
+    /// A refund that did not go through leaves everything as if it had never come, while nothing was
+    /// released and the order is not cancelled.
+    #[test]
+    fn a_reversed_refund_is_as_if_it_had_never_come(
+        (case, facts) in shuffled(25 * DAY),
+        which in any::<prop::sample::Index>(),
+        when in any::<prop::sample::Index>(),
+        deposit in 0..5000_i64,
+    ) {
+        let mut agreement = (*case.agreement).clone();
+        agreement.settlement.cycle = Cycle::Monthly { days_of_month: vec![28] };
+        let case = Case { agreement: Arc::new(agreement), ..case };
+        let stays = |fact: &&OrderFact| !matches!(fact.what, OrderEvent::Cancelled { .. });
+        let facts: Vec<OrderFact> = facts.iter().filter(stays).cloned().collect();
+        let refunds: Vec<&OrderFact> =
+            facts.iter().filter(|fact| matches!(fact.what, OrderEvent::Refunded(_))).collect();
+        prop_assume!(!refunds.is_empty());
+        let gone = refunds[which.index(refunds.len())].clone();
+        let OrderEvent::Refunded(refund) = &gone.what else { unreachable!() };
+        let reversal = RefundReversed { refund: refund.refund.clone(), at: at(26 * DAY) };
+        let without: Vec<OrderFact> = facts.iter().filter(|it| **it != gone).cloned().collect();
+        let mut with = facts.clone();
+        with.insert(when.index(facts.len() + 1), cases::fact(OrderEvent::RefundReversed(reversal)));
+        let play = |facts: &[OrderFact]| {
+            let mut run = Run::new(&case);
+            run.move_deposit(0, deposit + 1);
+            for fact in facts {
+                run.apply(fact);
+                run.check();
+            }
+            run
+        };
+        let (with, without) = (play(&with), play(&without));
+        prop_assert_eq!(with.net(), without.net());
+        let sums = |run: &Run| -> Vec<(i64, i64, i64)> {
+            let holds = run.order.holds.iter();
+            holds.map(|it| (units(it.left), units(it.blocked), units(it.consumed))).collect()
+        };
+        prop_assert_eq!(sums(&with), sums(&without));
+        prop_assert_eq!(with.deposit, without.deposit);
     }
 
     /// Each fact twice is each fact once, at once or later.
@@ -100,6 +173,10 @@ proptest! {
             run.apply(fact);
             run.check();
             day += step;
+            if step % 2 == 1 {
+                run.pay_elsewhere(step * 700, day);
+                run.check();
+            }
             let went = run.release(at(day * DAY));
             run.check();
             prop_assert!(went == 0 || run.order.cancelled.is_none(), "a cancelled order has nothing to go");

@@ -6,22 +6,35 @@ use std::sync::Arc;
 use holdback::rules::agreement::{Agreement, Free, RefundFees};
 use holdback::rules::calendar::Calendars;
 use holdback::rules::decide::{self, Verdict, World};
+use holdback::rules::deposit::{self, DepositFact};
 use holdback::rules::entry::{Account, Entry};
-use holdback::rules::fact::{DisputeKind, DisputeOutcome, OrderEvent, OrderFact};
-use holdback::rules::ids::{MerchantId, OrderId};
-use holdback::rules::order::Order;
+use holdback::rules::fact::{ContentHash, DisputeKind, DisputeOutcome, OrderEvent, OrderFact};
+use holdback::rules::hold::Dates;
+use holdback::rules::ids::{CreditId, MerchantId, OrderId, TransactionId};
+use holdback::rules::money::Amount;
+use holdback::rules::order::{Order, Receivable};
+use holdback::rules::recovery::{self, Credit, Debt, Purse};
 use holdback::rules::release::{self, Claim, Clock};
 use holdback::rules::review::Approval;
 use holdback::rules::time::Instant;
 use rust_decimal::Decimal;
+use uuid::Uuid;
 
-use super::cases::{Case, DAY, at, cny, units};
+use super::cases::{Case, DAY, at, cents, cny, units};
 
 /// An order under way, with its journal.
 pub struct Run {
     pub agreements: Vec<Arc<Agreement>>,
     pub order: Order,
     pub journal: Vec<Entry>,
+    /// The merchant's deposit, which releases and deposits change.
+    pub deposit: Amount,
+    /// What withdrawals left owing.
+    withdrawals: Vec<Receivable>,
+    /// What releases paid of the order's own debts.
+    recovered: i64,
+    /// What credits were released.
+    credited: i64,
 }
 
 impl Run {
@@ -31,6 +44,10 @@ impl Run {
             agreements: vec![case.agreement.clone()],
             order: Order::stub(merchant, OrderId::parse("O").unwrap()),
             journal: Vec::new(),
+            deposit: cents(0),
+            withdrawals: Vec::new(),
+            recovered: 0,
+            credited: 0,
         }
     }
 
@@ -50,10 +67,54 @@ impl Run {
             now: at(0),
             approval: &Approval::default(),
         };
+        self.order.purse = Some(Purse {
+            debts: Vec::new(),
+            ..self.purse()
+        });
         let outcome = decide::apply(&mut self.order, fact.clone(), world).unwrap();
         assert!(outcome.refused.is_empty(), "{:?}", outcome.refused);
         self.journal.extend(outcome.entries);
+        let purse = self.order.purse.take().unwrap();
+        self.deposit = purse.deposit;
+        self.pay_debts(purse.grown_by);
         outcome.verdict
+    }
+
+    /// Money comes into the deposit, or leaves it.
+    pub fn move_deposit(&mut self, number: usize, units: i64) {
+        let fact = DepositFact {
+            merchant: self.order.merchant.clone(),
+            transaction: TransactionId::parse(&format!("T{number}")).unwrap(),
+            withdrawn: units < 0,
+            amount: cents(units.abs()),
+            currency: cny(),
+            at: at(0),
+            content: ContentHash([0; 16]),
+            traceparent: None,
+        };
+        let mut purse = self.purse();
+        let effect = deposit::apply(&mut purse, &fact).unwrap();
+        self.journal.extend(effect.entries);
+        self.withdrawals.extend(effect.debt);
+        self.keep(&purse);
+        self.pay_debts(purse.grown_by);
+    }
+
+    fn pay_debts(&mut self, grown_by: Option<String>) {
+        let mut purse = Purse {
+            grown_by,
+            ..self.purse()
+        };
+        let released = self.recovered;
+        self.journal.extend(deposit::pay_debts(&mut purse));
+        self.keep(&purse);
+        // Out of the deposit, not out of a release.
+        self.recovered = released;
+        let owed = self.purse().debts.len();
+        assert!(
+            self.deposit.is_zero() || owed == 0,
+            "debts beside a deposit"
+        );
     }
 
     /// Looks at every hold at that moment, with an open gate; answers what went.
@@ -69,6 +130,12 @@ impl Run {
         let Some(agreement) = self.order.agreement.clone() else {
             return 0;
         };
+        let mut purse = self.purse();
+        for credit in std::mem::take(&mut self.order.credits) {
+            self.credited += units(credit.amount);
+            let issued = recovery::issue_credit(&credit, &mut purse, now);
+            self.journal.extend(issued);
+        }
         for hold in &mut self.order.holds {
             let mut claim = Claim {
                 merchant: self.order.merchant.clone(),
@@ -89,8 +156,8 @@ impl Run {
                 let earliest = at(i64::from(term.days) * DAY);
                 assert!(earliest <= now, "released within {} days", term.days);
                 went += units(portion.amount);
-                self.journal
-                    .push(release::issue(&mut claim, portion, None, now));
+                let issued = release::issue(&mut claim, portion, None, &mut purse, now);
+                self.journal.extend(issued);
             }
             if judgement.limit_alert {
                 self.journal.push(release::limit_reached(&mut claim, now));
@@ -98,7 +165,55 @@ impl Run {
             assert_eq!(judgement.wake_at.is_none(), claim.hold.left.is_zero());
             *hold = claim.hold;
         }
+        self.keep(&purse);
         went
+    }
+
+    /// The deposit and the order's open receivables, oldest first.
+    fn purse(&self) -> Purse {
+        let own = self.order.receivables.iter();
+        let mut open: Vec<_> = own.chain(&self.withdrawals).collect();
+        open.retain(|it| !it.left.is_zero());
+        open.sort_by_key(|it| (it.opened_at, it.id));
+        let open = open.into_iter().map(|it| Debt {
+            id: it.id,
+            order: Some(self.order.id.clone()),
+            opened_at: it.opened_at,
+            left: it.left,
+        });
+        Purse {
+            deposit: self.deposit,
+            debts: open.collect(),
+            ..Purse::empty(cny())
+        }
+    }
+
+    /// A release of another order's money pays up to so much of this order's debts.
+    pub fn pay_elsewhere(&mut self, amount: i64, day: i64) {
+        let credit = Credit {
+            id: CreditId(Uuid::from_u128(u128::try_from(day).unwrap())),
+            order: None,
+            currency: cny(),
+            amount: cents(amount),
+            opened_at: at(day * DAY),
+            traceparent: None,
+        };
+        let mut purse = self.purse();
+        let issued = recovery::issue_credit(&credit, &mut purse, at(day * DAY));
+        // The release itself is not this order's.
+        self.journal.extend(issued.into_iter().skip(1));
+        self.keep(&purse);
+    }
+
+    fn keep(&mut self, purse: &Purse) {
+        self.deposit = purse.deposit;
+        let own = self.order.receivables.iter_mut();
+        for receivable in own.chain(&mut self.withdrawals) {
+            let paid = purse.debts.iter().find(|debt| debt.id == receivable.id);
+            let left = paid.map_or(receivable.left, |debt| debt.left);
+            self.recovered += units(receivable.left) - units(left);
+            receivable.left = left;
+        }
     }
 
     pub fn balance(&self, account: Account) -> i64 {
@@ -118,12 +233,15 @@ impl Run {
         })
     }
 
-    /// Held + payable − owed; what is owed stands as a debit in its account.
+    /// Held + payable + deposit − owed; what is owed stands as a debit in its account.
     pub fn net(&self) -> i64 {
-        [Account::Held, Account::Payable, Account::Receivable]
-            .map(|account| self.balance(account))
-            .iter()
-            .sum()
+        let accounts = [
+            Account::Held,
+            Account::Payable,
+            Account::Deposit,
+            Account::Receivable,
+        ];
+        accounts.map(|account| self.balance(account)).iter().sum()
     }
 
     pub fn check(&self) {
@@ -132,14 +250,25 @@ impl Run {
             assert!(hold.check(), "{hold:?}");
         }
         let left: i64 = holds.iter().map(|hold| units(hold.left)).sum();
-        assert_eq!(self.balance(Account::Held), left, "held is what is left");
+        let credits: i64 = self.order.credits.iter().map(|it| units(it.amount)).sum();
+        assert_eq!(
+            self.balance(Account::Held),
+            left + credits,
+            "held is what is left"
+        );
         let released: i64 = holds.iter().map(|hold| units(hold.released)).sum();
         assert_eq!(
             self.balance(Account::Payable),
-            released,
-            "payable is what was released"
+            released + self.credited - self.recovered,
+            "payable is what was released and not recovered"
         );
-        let owed: i64 = self.order.receivables.iter().map(|it| units(it.left)).sum();
+        let owed = self.order.receivables.iter().chain(&self.withdrawals);
+        let owed: i64 = owed.map(|it| units(it.left)).sum();
+        assert_eq!(
+            self.balance(Account::Deposit),
+            units(self.deposit),
+            "the deposit is booked"
+        );
         assert_eq!(
             self.balance(Account::Receivable),
             -owed,
@@ -239,13 +368,22 @@ fn debt(case: &Case) -> (i64, bool) {
     (debt, cancelled)
 }
 
-/// Everything about the holds that arrival must not change while nothing has fallen due.
+/// Everything about the holds that arrival must not change while nothing has fallen due; how much
+/// goes when, whatever made it wait.
 pub fn shape(order: &Order) -> Vec<String> {
     let holds = order.holds.iter();
     holds
         .map(|hold| {
             let dates = hold.dates.filter(|_| !hold.left.is_zero());
-            let (left, blocked, tails) = (hold.left, hold.blocked, &hold.tails);
+            let (left, blocked) = (hold.left, hold.blocked);
+            let mut tails: Vec<(Option<Dates>, i64)> = Vec::new();
+            let later = hold.tails.iter().filter(|it| it.dates != hold.dates);
+            for tail in later {
+                match tails.iter_mut().find(|it| it.0 == tail.dates) {
+                    Some(same) => same.1 += units(tail.amount),
+                    None => tails.push((tail.dates, units(tail.amount))),
+                }
+            }
             let anchor = hold.anchor_at;
             format!(
                 "{} {left} {blocked} {anchor:?} {dates:?} {tails:?}",

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use holdback::rules::agreement::{
-    Agreement, Anchor, AtLimit, Basis, Confirmation, Count, Cycle, DayKind, Excess, Free,
-    RefundFees, RefundSource, RefundTerms, Roll, SettlementTerms, Term,
+    Agreement, Anchor, AtLimit, Basis, Confirmation, Count, Cycle, DayKind, DepositTerms, Excess,
+    Free, RefundFees, RefundSource, RefundTerms, Roll, SettlementTerms, Term,
 };
 use holdback::rules::ids::{AgreementId, MerchantId, TermName};
 use holdback::rules::review::ReviewTerms;
@@ -48,6 +48,7 @@ pub fn agreement() -> Agreement {
             fees: RefundFees::Kept,
             free: Free::Receivable,
         },
+        deposit: DepositTerms::default(),
     }
 }
 

@@ -99,8 +99,10 @@ fn early(
 ) -> Result<Result<Vec<Entry>, Cannot>, String> {
     let amount = amount.map(|text| money(order, text)).transpose()?;
     let mut claim = claim(order, term)?;
+    let mut purse = order.purse.take().ok_or("no purse")?;
     let answer = by_hand::early(&claim.hold, amount)
-        .map(|portion| vec![release::issue(&mut claim, &portion, None, at)]);
+        .map(|portion| release::issue(&mut claim, &portion, None, &mut purse, at));
+    order.purse = Some(purse);
     put_back(order, claim);
     Ok(answer)
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use holdback::rules::explain::words::{self, Language};
 use holdback::rules::explain::{Circumstances, Explanation, Then, Who, explain};
 use holdback::rules::money::{Amount, Currency};
+use holdback::rules::pause::{Pause, Scope};
 use holdback::rules::release::Clock;
 
 use super::ledger::Ledger;
@@ -25,7 +26,7 @@ fn messages() -> BTreeMap<String, String> {
     places.into()
 }
 
-fn clock(now: &str) -> Clock {
+pub fn clock(now: &str) -> Clock {
     let now = setup::instant(now, setup::ZONE, "00:00").unwrap();
     Clock {
         now,
@@ -42,7 +43,7 @@ fn played(lines: &[&str]) -> Ledger {
     ledger
 }
 
-fn circumstances() -> Circumstances {
+pub fn circumstances() -> Circumstances {
     let yuan = Currency::from_code("CNY").unwrap();
     let due = Amount::parse("120", yuan).unwrap();
     Circumstances {
@@ -52,7 +53,7 @@ fn circumstances() -> Circumstances {
     }
 }
 
-fn answer(lines: &[&str], clock: Clock, circumstances: &Circumstances) -> Explanation {
+pub fn answer(lines: &[&str], clock: Clock, circumstances: &Circumstances) -> Explanation {
     explain(played(lines).order().unwrap(), clock, circumstances)
 }
 
@@ -110,7 +111,7 @@ fn the_tests_stand_in_the_contracts_order_and_the_first_that_fails_is_the_answer
         text.contains("wait gate: closed, dispute/3 holds it back"),
         "{text}"
     );
-    around.paused = Some("paused by Ann: audit".to_owned());
+    around.paused = Some(pause(Scope::All));
     let paused = answer(&lines, closed, &around);
     assert_eq!(paused.holds[0].first_failing, Some("pause"));
     let first = &paused.holds[0].ways[0];
@@ -119,7 +120,17 @@ fn the_tests_stand_in_the_contracts_order_and_the_first_that_fails_is_the_answer
         (Who::Operator, &Then::TestedAgain)
     );
     let text = words::tell(&paused, Language::Chinese);
-    assert!(text.contains("未过 暂停：paused by Ann: audit"), "{text}");
+    let sentence = "未过 暂停：全部解冻自 2026-05-04T16:00:00Z 起由 Ann 暂停：audit";
+    assert!(text.contains(sentence), "{text}");
+}
+
+pub fn pause(scope: Scope) -> Pause {
+    Pause {
+        scope,
+        actor: "Ann".to_owned(),
+        reason: "audit".to_owned(),
+        since: clock("05-05").now,
+    }
 }
 
 #[test]

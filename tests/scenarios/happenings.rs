@@ -1,8 +1,8 @@
 //! What a line of a scenario says happened, as the rules take it.
 
 use holdback::rules::fact::{
-    Completed, ConfirmedBy, DisputeClosed, DisputeOpened, DisputeUpdated, OrderEvent, Refunded,
-    ReviewAnswered, ReviewDecided, ReviewRequest,
+    Completed, ConfirmedBy, DisputeClosed, DisputeOpened, DisputeUpdated, OrderEvent,
+    RefundReversed, Refunded, ReviewAnswered, ReviewDecided, ReviewRequest,
 };
 use holdback::rules::ids::{DisputeId, MerchantId, OrderId, RefundId, ReviewId};
 use holdback::rules::money::{Amount, Currency};
@@ -57,6 +57,10 @@ pub fn fact(at: Instant, words: &[&str]) -> Result<OrderEvent, String> {
                 dispute: rest.get(1).map(|id| dispute(id)),
             })
         }
+        ["reversed", _, id] => OrderEvent::RefundReversed(RefundReversed {
+            refund: RefundId::parse(id).unwrap(),
+            at,
+        }),
         ["disputed", _, id, kind, rest @ ..] => OrderEvent::DisputeOpened(DisputeOpened {
             dispute: dispute(id),
             kind: word(kind)?,

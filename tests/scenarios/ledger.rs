@@ -1,6 +1,6 @@
 //! What the lines of a scenario do: facts, calendars, agreements and the clock.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
@@ -10,10 +10,12 @@ use holdback::rules::calendar::Calendars;
 use holdback::rules::decide::{self, Outcome, Refusal, World};
 use holdback::rules::entry::{Account, Entry};
 use holdback::rules::fact::{ContentHash, OrderFact};
-use holdback::rules::ids::{EventId, MerchantId, OrderId};
+use holdback::rules::ids::{EventId, MerchantId, OrderId, ReceivableId};
+use holdback::rules::limit;
 use holdback::rules::money::{Amount, Currency};
-use holdback::rules::order::Order;
+use holdback::rules::order::{Order, Receivable};
 use holdback::rules::pause::Pauses;
+use holdback::rules::recovery::{self, Credit, Purse};
 use holdback::rules::release::{self, Claim, Clock, Judgement, SettlementPart};
 use holdback::rules::review::{Approval, Ruling};
 use holdback::rules::time::Instant;
@@ -24,7 +26,7 @@ use super::happenings::{fact, review_id};
 use super::setup::{self, ZONE, instant, word};
 
 /// Everything that a scenario has brought about so far.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub struct Ledger {
     agreements: Vec<Arc<Agreement>>,
     calendars: Calendars,
@@ -41,12 +43,25 @@ pub struct Ledger {
     approval: Approval,
     now: Option<Instant>,
     event_ids: HashSet<EventId>,
+    /// The merchant's money apart from orders; scenarios with deposits are in CNY.
+    pub purse: Option<Purse>,
+    /// What withdrawals and adjustments left owing.
+    pub withdrawals: Vec<Receivable>,
+    /// The orders that such adjustments name.
+    pub names: HashMap<ReceivableId, OrderId>,
+    /// Credits of no order.
+    pub credits: Vec<Credit>,
 }
 
 impl Ledger {
     pub fn zone(&self) -> String {
         let last = self.agreements.last();
         last.map_or_else(|| ZONE.to_owned(), |it| it.time_zone.clone())
+    }
+
+    /// The latest time that anything happened.
+    pub fn now(&self) -> Option<Instant> {
+        self.now
     }
 
     pub fn order(&self) -> Option<&Order> {
@@ -89,6 +104,11 @@ impl Ledger {
                 self.each_order(|order, world| Some(Ok(decide::watch(order, until, world))));
             }
             ["clock", at, rest @ ..] => self.clock(at, rest)?,
+            [at, what @ ("credited" | "withdrawn"), id, amount, currency] => {
+                self.deposit(at, *what == "withdrawn", id, (amount, currency))?;
+            }
+            [at, "adjusted", rest @ ..] => self.adjust(at, rest)?,
+            [at, "wrote_off", cause, amount] => self.write_off(at, cause, amount)?,
             [at, rest @ ..] => self.happens(at, rest)?,
             [] => {}
         }
@@ -136,6 +156,9 @@ impl Ledger {
         };
         let zone = self.zone();
         self.cannot = None;
+        let brings = words.contains(&"CNY").then(|| self.purse());
+        order.purse = brings.or_else(|| self.purse_of(&order));
+        let mut of_a_fact = false;
         let result = if let Some(done) = by_hand::act(&mut order, words, at, &zone, world) {
             let mut outcome = blank();
             match done? {
@@ -163,11 +186,20 @@ impl Ledger {
                 recorded_at: None,
                 what,
             };
+            of_a_fact = true;
             decide::apply(&mut order, fact, world)
         };
+        let purse = order.purse.take();
         self.orders.insert((*id).to_owned(), order);
         if let Ok(outcome) = &result {
             self.step.extend(outcome.entries.iter().cloned());
+        }
+        if let Some(mut purse) = purse {
+            if of_a_fact {
+                purse.debts.clear();
+            }
+            self.keep(purse);
+            self.pay_debts();
         }
         self.outcome = Some(result);
         Ok(())
@@ -211,40 +243,77 @@ impl Ledger {
             }
         }
         self.judged.clear();
-        let calendars = self.calendars.clone();
-        for (name, order) in &mut self.orders {
-            let settled = order.agreement.as_ref().zip(order.sale.as_ref());
-            let paused = |currency| pauses.over(&order.merchant, currency).is_some();
-            let Some((agreement, sale)) = settled.filter(|it| !paused(it.1.value.currency)) else {
+        let mut purse = self.purse();
+        if pauses.iter().next().is_none() {
+            self.release_credits(&mut purse, now);
+        }
+        let orders: Vec<String> = self.orders.keys().cloned().collect();
+        for name in orders {
+            let claims = limit::claims(&self.orders[&name]);
+            let paused = |it: &Claim| pauses.over(&it.merchant, it.currency).is_some();
+            if claims.iter().any(paused) {
                 continue;
-            };
-            for hold in &mut order.holds {
-                let mut claim = Claim {
-                    merchant: order.merchant.clone(),
-                    order: order.id.clone(),
-                    currency: sale.value.currency,
-                    agreement: agreement.clone(),
-                    hold: hold.clone(),
-                    traceparent: None,
-                };
-                let judgement = release::judge(&claim, clock);
-                for portion in &judgement.portions {
-                    let carried = carry
-                        .then(|| release::carry_over(&mut claim, portion, &calendars))
-                        .flatten();
-                    self.step.push(carried.unwrap_or_else(|| {
-                        release::issue(&mut claim, portion, None::<SettlementPart>, now)
-                    }));
-                }
-                if judgement.limit_alert {
-                    self.step.push(release::limit_reached(&mut claim, now));
-                }
-                let key = (name.clone(), hold.term.to_string());
-                self.judged.insert(key, judgement);
-                *hold = claim.hold;
+            }
+            while self.look_at(&name, clock, carry, &mut purse) {}
+        }
+        self.keep(purse);
+        Ok(())
+    }
+
+    fn release_credits(&mut self, purse: &mut Purse, now: Instant) {
+        for credit in self.credits.drain(..) {
+            self.step
+                .extend(recovery::issue_credit(&credit, purse, now));
+        }
+        for order in self.orders.values_mut() {
+            for credit in order.credits.drain(..) {
+                self.step
+                    .extend(recovery::issue_credit(&credit, purse, now));
             }
         }
-        Ok(())
+    }
+
+    /// Releases what may go of an order; true when a limit has let blocked money go, so that there
+    /// may be more.
+    fn look_at(&mut self, name: &str, clock: Clock, carry: bool, purse: &mut Purse) -> bool {
+        let (now, calendars) = (clock.now, self.calendars.clone());
+        let order = self.orders.get_mut(name).expect("it is known");
+        let claims = limit::claims(order);
+        let overrun = limit::overrun(&claims, clock);
+        let mut gone = None;
+        for (position, mut claim) in claims.into_iter().enumerate() {
+            let mut judgement = release::judge(&claim, clock);
+            if overrun.is_some_and(|it| it.term_no == claim.hold.term_no) {
+                gone = Some(claim.hold.id);
+            } else if let Some(overrun) = overrun {
+                limit::put_off(&claim, &mut judgement, overrun);
+            }
+            for portion in &judgement.portions {
+                let carried = carry
+                    .then(|| release::carry_over(&mut claim, portion, &calendars))
+                    .flatten();
+                let issued = carried.map(|entry| vec![entry]).unwrap_or_else(|| {
+                    release::issue(&mut claim, portion, None::<SettlementPart>, purse, now)
+                });
+                self.step.extend(issued);
+            }
+            if judgement.limit_alert {
+                self.step.push(release::limit_reached(&mut claim, now));
+            }
+            let key = (name.to_owned(), claim.hold.term.to_string());
+            self.judged.insert(key, judgement);
+            order.holds[position] = claim.hold;
+        }
+        if let Some(hold) = gone {
+            let world = World {
+                agreements: &self.agreements,
+                calendars: &calendars,
+                now,
+                approval: &self.approval,
+            };
+            self.step.extend(decide::move_blocks(order, hold, world));
+        }
+        gone.is_some()
     }
 
     /// What must be true after every line.
@@ -255,12 +324,24 @@ impl Ledger {
                 return Err(format!("two entries have the id of {entry:?}"));
             }
         }
+        let deposit = self.purse.as_ref().map(|purse| purse.deposit.decimal());
+        let booked = balance(self.journal.iter(), Account::Deposit);
+        if booked != deposit.unwrap_or_default() {
+            return Err(format!(
+                "the deposit is {deposit:?}, {booked} in the journal"
+            ));
+        }
         for (name, order) in &self.orders {
             if let Some(hold) = order.holds.iter().find(|hold| !hold.check()) {
                 return Err(format!("the hold does not add up: {hold:?}"));
             }
-            let held: Decimal = order.holds.iter().map(|hold| hold.left.decimal()).sum();
-            let owed: Decimal = order.receivables.iter().map(|it| it.left.decimal()).sum();
+            let credits = order.credits.iter().map(|credit| credit.amount);
+            let held = order.holds.iter().map(|hold| hold.left).chain(credits);
+            let held: Decimal = held.map(|amount| amount.decimal()).sum();
+            let named = self.withdrawals.iter();
+            let named = named.filter(|it| self.names.get(&it.id) == Some(&order.id));
+            let owed = order.receivables.iter().chain(named);
+            let owed: Decimal = owed.map(|it| it.left.decimal()).sum();
             for (account, expected) in [(Account::Held, held), (Account::Receivable, -owed)] {
                 let booked = self.balance(name, account);
                 if booked != expected {
@@ -279,15 +360,19 @@ impl Ledger {
             let of = entry.order.as_ref();
             of.is_some_and(|id| id.as_str() == order)
         });
-        let transfers = entries.filter_map(|entry| entry.transfer);
-        transfers
-            .map(|it| match account {
-                _ if it.credit == account => it.amount.decimal(),
-                _ if it.debit == account => -it.amount.decimal(),
-                _ => Decimal::ZERO,
-            })
-            .sum()
+        balance(entries, account)
     }
+}
+
+fn balance<'a>(entries: impl Iterator<Item = &'a Entry>, account: Account) -> Decimal {
+    let transfers = entries.filter_map(|entry| entry.transfer);
+    transfers
+        .map(|it| match account {
+            _ if it.credit == account => it.amount.decimal(),
+            _ if it.debit == account => -it.amount.decimal(),
+            _ => Decimal::ZERO,
+        })
+        .sum()
 }
 
 fn blank() -> Outcome {

@@ -7,13 +7,16 @@
 #![expect(clippy::unwrap_used, reason = "a test that unwraps nothing has failed")]
 
 mod by_hand;
+mod chinese;
 mod explained;
 mod foretold;
 mod happenings;
 mod ledger;
 mod phrases;
+mod purse;
 mod setup;
 mod situations;
+mod states;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -3,7 +3,7 @@
 use holdback::rules::decide::Refusal;
 use holdback::rules::decide::Verdict;
 use holdback::rules::entry::Event;
-use holdback::rules::hold::Hold;
+use holdback::rules::hold::{Hold, Tail};
 use holdback::rules::release::Obstacle;
 use holdback::rules::review::Review;
 use holdback::rules::time::Instant;
@@ -114,10 +114,9 @@ fn describe(ledger: &Ledger, hold: Option<&Hold>) -> String {
             dates.as_deref().unwrap_or("no date")
         ));
         for tail in &hold.tails {
-            words.push(format!(
-                "tail {} until {}",
-                tail.amount, tail.dates.settlement_on
-            ));
+            let until = tail.dates.map(|it| it.settlement_on.to_string());
+            let until = until.as_deref().unwrap_or("a date");
+            words.push(format!("tail {} until {until}", tail.amount));
         }
     }
     words.join(", ")
@@ -184,8 +183,8 @@ fn single(ledger: &Ledger, hold: Option<&Hold>, words: &[&str]) -> Result<(), St
             let (amount, when): (Decimal, _) = (read(amount)?, day(when)?);
             let tails = &first()?.tails;
             let mut found = tails.iter();
-            let found =
-                found.any(|it| it.amount.decimal() == amount && it.dates.settlement_on == when);
+            let until = |it: &Tail| it.dates.map(|dates| dates.settlement_on);
+            let found = found.any(|it| it.amount.decimal() == amount && until(it) == Some(when));
             holds_true(found, &format!("{tails:?}"))
         }
         ["free", amount] => {
@@ -218,6 +217,10 @@ fn single(ledger: &Ledger, hold: Option<&Hold>, words: &[&str]) -> Result<(), St
                 .count();
             holds_true(found == wanted, &events(ledger))
         }
+        ["credit" | "deposit" | "withdrawals" | "written_off", ..] => {
+            of_the_merchant(ledger, words)
+        }
+        ["pays", amounts @ ..] => pays(ledger, amounts),
         ["sources", sources @ ..] => sources_are(ledger, &sources.join(" ")),
         ["review", review, state @ ..] => review_is(ledger, review, state),
         ["goes" | "waits" | "wakes", _] => judged(ledger, first()?, words),
@@ -245,6 +248,35 @@ fn described(review: &Review) -> String {
         (Some(closed), _) => format!("{:?} by {:?}", closed.decision, closed.by).to_lowercase(),
         (None, Some((at, moment))) => format!("next {} {at}", format!("{moment:?}").to_lowercase()),
         (None, None) => "open without a next moment".to_owned(),
+    }
+}
+
+/// What the merchant has and owes apart from holds.
+fn of_the_merchant(ledger: &Ledger, words: &[&str]) -> Result<(), String> {
+    match words {
+        ["credit", amount] => {
+            let credits = ledger.order().map(|order| order.credits.iter());
+            let credits = credits.into_iter().flatten();
+            let credits = credits.chain(&ledger.credits);
+            let sum: Decimal = credits.map(|it| it.amount.decimal()).sum();
+            holds_true(sum == read::<Decimal>(amount)?, &sum.to_string())
+        }
+        ["deposit", amount] => {
+            let deposit = ledger.purse.as_ref().map(|purse| purse.deposit.to_string());
+            holds_true(deposit.as_deref() == Some(amount), &format!("{deposit:?}"))
+        }
+        ["written_off", amount] => {
+            let own = ledger.orders.values().flat_map(|order| &order.receivables);
+            let all = own.chain(&ledger.withdrawals);
+            let sum: Decimal = all.map(|it| it.written_off.decimal()).sum();
+            holds_true(sum == read::<Decimal>(amount)?, &sum.to_string())
+        }
+        ["withdrawals", "owe", amount] => {
+            let left = ledger.withdrawals.iter().map(|it| it.left.decimal());
+            let left: Decimal = left.sum();
+            holds_true(left == read::<Decimal>(amount)?, &left.to_string())
+        }
+        other => Err(format!("`{}` can't be expected", other.join(" "))),
     }
 }
 
@@ -289,6 +321,26 @@ fn holds_true(it: bool, actual: &str) -> Result<(), String> {
 fn events(ledger: &Ledger) -> String {
     let names = ledger.step.iter().map(|entry| entry.event.type_name());
     names.collect::<Vec<_>>().join(" ")
+}
+
+/// `pays 100.00 - 30.00 - 5.00 = 65.00 due`: gross, recovered, what went to the deposit (left away
+/// when it is nothing), amount and reason of each release.
+fn pays(ledger: &Ledger, expected: &[&str]) -> Result<(), String> {
+    let releases = ledger.step.iter().filter_map(|entry| match &entry.event {
+        Event::ReleaseIssued(it) => {
+            let reason = format!("{:?}", it.reason).to_lowercase();
+            let (gross, recovered, amount) = (it.gross, it.recovered, it.amount);
+            let to_deposit = Some(it.to_deposit).filter(|amount| !amount.is_zero());
+            let to_deposit = to_deposit.map(|amount| format!(" - {amount}"));
+            let to_deposit = to_deposit.unwrap_or_default();
+            Some(format!(
+                "{gross} - {recovered}{to_deposit} = {amount} {reason}"
+            ))
+        }
+        _ => None,
+    });
+    let actual = releases.collect::<Vec<_>>().join(" ");
+    holds_true(actual == expected.join(" "), &actual)
 }
 
 /// `sources hold 30.00 receivable 5.00` of the line's last `refund.applied`.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use holdback::rules::agreement::{
-    Agreement, Anchor, AtLimit, Basis, Confirmation, Count, Cycle, DayKind, Excess, Free,
-    RefundFees, RefundSource, RefundTerms, Roll, SettlementTerms, Term,
+    Agreement, Anchor, AtLimit, Basis, Confirmation, Count, Cycle, DayKind, DepositTerms, Excess,
+    Free, RefundFees, RefundSource, RefundTerms, Roll, SettlementTerms, Term,
 };
 use holdback::rules::calendar::Calendar;
 use holdback::rules::ids::{AgreementId, CalendarId, MerchantId, TermName};
@@ -103,6 +103,7 @@ pub fn agreement(text: &str) -> Result<Agreement, String> {
             fees: RefundFees::Kept,
             free: Free::Receivable,
         },
+        deposit: DepositTerms::default(),
     };
     for part in text.split(';') {
         let words: Vec<&str> = part.split_whitespace().collect();
@@ -168,6 +169,10 @@ fn option(agreement: &mut Agreement, words: &[&str]) -> Result<(), String> {
         ["refund", source] => refund.source = word(source)?,
         ["excess", excess] => refund.excess = word(excess)?,
         ["fees", fees] => refund.fees = word(fees)?,
+        ["deposit", required, "top_up", bps] => {
+            agreement.deposit.required = read(required)?;
+            agreement.deposit.top_up_bps = read(bps)?;
+        }
         ["free", free] => refund.free = word(free)?,
         other => return Err(format!("`{}` is no part of an agreement", other.join(" "))),
     }

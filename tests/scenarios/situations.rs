@@ -30,7 +30,7 @@ pub const SITUATIONS: &[Situation] = &[
             ),
             (
                 "Held under agreement AG-1 version 1; 0.00 is held by no term.",
-                "适用协议 AG-1 version 1；0.00 不在任何冻结条款之内。",
+                "适用协议 AG-1 版本 1；0.00 不在任何冻结条款之内。",
             ),
             (
                 "amount: 100.00 × 9000/10000 + 0.00 = 90.00",
@@ -91,21 +91,36 @@ pub const SITUATIONS: &[Situation] = &[
             ),
             (
                 "Block: dispute D1 (return), 30.00, since 2026-05-02T04:00:00Z by dispute/1/3.",
-                "阻断：争议 D1（return），30.00，自 2026-05-02T04:00:00Z 起（消息 dispute/1/3）。",
+                "阻断：争议 D1（退货），30.00，自 2026-05-02T04:00:00Z 起（消息 dispute/1/3）。",
             ),
             (
                 "Who can act: the dispute system, by dispute.closed.v1, about D1: once cleared now, 20.00 goes on 2026-05-10.",
                 "可行动者：争议系统，以 dispute.closed.v1，针对 D1：现在解除，则 20.00 于 2026-05-10 解冻。",
             ),
             (
-                "Charged 10.00 for refund R1 of 10.00 by refund/0/9: 0.00 out of reversed money, 10.00 out of holds, 0.00 as a receivable.",
-                "退款 R1（10.00）（消息 refund/0/9）：共计 10.00，其中已撤销款 0.00，冻结扣减 10.00，应收 0.00。",
+                "Charged 10.00 for refund R1 of 10.00 by refund/0/9: 0.00 out of reversed money, 10.00 out of holds, 0.00 out of the deposit, 0.00 as a receivable.",
+                "退款 R1（10.00）（消息 refund/0/9）：共计 10.00，其中已撤销款 0.00，冻结扣减 10.00，保证金 0.00，应收 0.00。",
             ),
             (
                 "Waiting: dispute.updated:D2:1.",
                 "等待处理的消息：dispute.updated:D2:1。",
             ),
         ],
+    },
+    Situation {
+        name: "a refund that did not go through",
+        lines: &[
+            SALE,
+            COMPLETED,
+            "05-03 refunded O1 R1 10.00 CNY",
+            "05-04 reversed O1 R1",
+        ],
+        asked: "05-05",
+        fails: Some("release date"),
+        says: &[(
+            "The refund R1 of 10.00 by refund/0/9 did not go through, as was told at 2026-05-04T04:00:00Z: what it had charged went back.",
+            "退款 R1（10.00）（消息 refund/0/9）未成功（2026-05-04T04:00:00Z 告知），已扣款项已退回。",
+        )],
     },
     Situation {
         name: "a chargeback and a legal block at once",
@@ -283,7 +298,7 @@ pub const SITUATIONS: &[Situation] = &[
             ("Nothing is left.", "已无余额。"),
             (
                 "Owed since 2026-05-11T04:00:00Z for refund R1: 40.00 of 40.00.",
-                "应收：自 2026-05-11T04:00:00Z 起，因 refund R1，尚欠 40.00（原 40.00）。",
+                "应收：自 2026-05-11T04:00:00Z 起，因 退款 R1，尚欠 40.00（原 40.00）。",
             ),
         ],
     },

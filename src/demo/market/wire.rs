@@ -26,12 +26,15 @@ impl Message {
             | InputType::OrderConfirmed
             | InputType::OrderDelivered
             | InputType::OrderCancelled => &topics.order_completed,
-            InputType::RefundSucceeded => &topics.refund,
+            InputType::RefundSucceeded | InputType::RefundReversed => &topics.refund,
             InputType::DisputeOpened | InputType::DisputeUpdated | InputType::DisputeClosed => {
                 &topics.dispute
             }
             InputType::AgreementPublished
             | InputType::CalendarPublished
+            | InputType::DepositCredited
+            | InputType::DepositWithdrawn
+            | InputType::AdjustmentPosted
             | InputType::ReviewRequested
             | InputType::ReviewAnswered
             | InputType::ReviewDecided => &topics.merchant,

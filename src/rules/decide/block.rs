@@ -74,6 +74,7 @@ pub(super) fn open(
         charged: zero,
         from_reversed: zero,
         from_holds: zero,
+        from_deposit: zero,
         from_receivable: zero,
     };
     let by = By::dispute(&dispute);
@@ -126,14 +127,17 @@ fn narrow(step: &mut Step<'_>, terms: &Terms) {
         let term = &terms.agreement.terms[usize::from(hold.term_no)];
         let calendars = step.world.calendars;
         let new = settlement::dates(&terms.agreement, term, anchor_at, cleared_at, calendars);
-        let same = |new: &Dates| new.release_at == old.release_at && *new != old;
-        if let Some(new) = new.filter(same) {
-            let hold = &mut step.order.holds[position];
-            hold.dates = Some(new);
-            let own = hold.own();
-            if !own.is_zero() {
-                step.say_moved(position, (own, Some(new)), RescheduleReason::Unblocked);
-            }
+        let Some(new) = new else { continue };
+        let same = |it: &Dates| new.release_at == it.release_at;
+        let mut hold = hold.clone();
+        hold.date(|part| {
+            part.dates
+                .map(|dates| if same(&dates) { new } else { dates })
+        });
+        let own = hold.own();
+        step.order.holds[position] = hold;
+        if new != old && same(&old) && !own.is_zero() {
+            step.say_moved(position, (own, Some(new)), RescheduleReason::Unblocked);
         }
     }
 }

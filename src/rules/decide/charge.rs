@@ -5,12 +5,13 @@
 
 use super::super::agreement::{Excess, Free, RefundFees, RefundSource};
 use super::super::entry::{
-    Account, Event, HoldConsumed, ReceivableOpened, RefundApplied, Source, SourceKind,
+    Account, DepositChanged, Direction, Event, HoldConsumed, ReceivableOpened, RefundApplied,
+    Source, SourceKind,
 };
-use super::super::fact::{Completed, ContentHash, Refunded};
+use super::super::fact::{Completed, ContentHash, RefundReversed, Refunded};
 use super::super::ids::{DisputeId, ReceivableId, RefundId};
 use super::super::money::{Amount, MoneyError, less};
-use super::super::order::{Order, Receivable, Refund};
+use super::super::order::{Noted, Order, Receivable, Refund};
 use super::super::time::Instant;
 use super::{Refusal, Step, Terms, block, give_back, transfer};
 
@@ -27,6 +28,7 @@ pub(super) struct Charge<'a> {
     pub(super) charged: &'a mut Amount,
     pub(super) from_reversed: &'a mut Amount,
     pub(super) from_holds: &'a mut Amount,
+    pub(super) from_deposit: &'a mut Amount,
     pub(super) from_receivable: &'a mut Amount,
 }
 
@@ -55,9 +57,11 @@ pub(super) fn refund(
         charged: zero,
         from_reversed: zero,
         from_holds: zero,
+        from_deposit: zero,
         from_receivable: zero,
+        reversed: None,
     });
-    let refunds = step.order.refunds.iter().map(|refund| refund.amount);
+    let refunds = step.order.refunds_in_force().map(|refund| refund.amount);
     if Amount::sum(sale.currency, refunds)? > sale.amount {
         match terms.agreement.refund.excess {
             Excess::Reject => return Err(Refusal::RefundExceedsOrder),
@@ -75,6 +79,42 @@ pub(super) fn refund(
         charged_so_far(step.order, sale)?,
     );
     take(step, terms, more, &claim)?;
+    block::renew(step, terms, &before, by, Some(it.at));
+    Ok(())
+}
+
+/// A refund that did not go through claims nothing any more.
+pub(super) fn reverse_refund(
+    step: &mut Step<'_>,
+    terms: &Terms,
+    it: &RefundReversed,
+    content: ContentHash,
+) -> Result<(), Refusal> {
+    let before = step.before();
+    let found = step
+        .order
+        .refunds
+        .iter_mut()
+        .find(|refund| refund.id == it.refund);
+    let refund = found.expect("a reversal is parked until its refund is applied");
+    refund.reversed = Some(Noted {
+        value: it.at,
+        content,
+    });
+    let (amount, dispute) = (refund.amount, refund.dispute.clone());
+    let sale = &terms.sale;
+    let too_much = less(
+        charged_so_far(step.order, sale)?,
+        charged(step.order, terms)?,
+    );
+    let claim = Claim {
+        refund: Some(&it.refund),
+        dispute: None,
+        amount,
+        at: it.at,
+    };
+    give_back::by_reversal(step, terms, too_much, &claim)?;
+    let by = block::By::named(step.order, dispute.as_ref());
     block::renew(step, terms, &before, by, Some(it.at));
     Ok(())
 }
@@ -179,6 +219,7 @@ pub(super) fn charges(order: &mut Order) -> impl Iterator<Item = (Cause, Charge<
             charged: &mut it.charged,
             from_reversed: &mut it.from_reversed,
             from_holds: &mut it.from_holds,
+            from_deposit: &mut it.from_deposit,
             from_receivable: &mut it.from_receivable,
         };
         (("refund", it.id.to_string()), charge)
@@ -188,6 +229,7 @@ pub(super) fn charges(order: &mut Order) -> impl Iterator<Item = (Cause, Charge<
             charged: &mut it.charged,
             from_reversed: &mut it.from_reversed,
             from_holds: &mut it.from_holds,
+            from_deposit: &mut it.from_deposit,
             from_receivable: &mut it.from_receivable,
         };
         (("dispute", it.id.to_string()), charge)
@@ -208,8 +250,8 @@ impl Claim<'_> {
     }
 }
 
-/// Takes a charge: out of reversed money, then out of the holds as the agreement says, the rest
-/// becomes a receivable. A charge never fails for lack of money.
+/// Takes a charge: out of reversed money, then out of the holds as the agreement says, then out of
+/// the deposit; the rest becomes a receivable. A charge never fails for lack of money.
 fn take(
     step: &mut Step<'_>,
     terms: &Terms,
@@ -228,7 +270,9 @@ fn take(
     }
     let rest = less(amount, from_reversed);
     let from_holds = take_from_holds(step, terms, rest, claim, &mut sources)?;
-    let owed = less(rest, from_holds);
+    let rest = less(rest, from_holds);
+    let from_deposit = take_from_deposit(step, rest, claim, &mut sources);
+    let owed = less(rest, from_deposit);
     if !owed.is_zero() {
         owe(step, terms, owed, claim, &mut sources)?;
     }
@@ -238,6 +282,7 @@ fn take(
     *record.charged = record.charged.plus(amount)?;
     *record.from_reversed = record.from_reversed.plus(from_reversed)?;
     *record.from_holds = record.from_holds.plus(from_holds)?;
+    *record.from_deposit = record.from_deposit.plus(from_deposit)?;
     *record.from_receivable = record.from_receivable.plus(owed)?;
     let event = Event::RefundApplied(RefundApplied {
         refund_id: claim.refund.cloned(),
@@ -293,6 +338,38 @@ fn take_from_holds(
     Ok(less(amount, rest))
 }
 
+/// Takes what is there of the merchant's deposit.
+fn take_from_deposit(
+    step: &mut Step<'_>,
+    amount: Amount,
+    claim: &Claim<'_>,
+    sources: &mut Vec<Source>,
+) -> Amount {
+    let Some(purse) = &mut step.order.purse else {
+        return less(amount, amount);
+    };
+    let taken = amount.min(purse.deposit);
+    if taken.is_zero() {
+        return taken;
+    }
+    purse.deposit = less(purse.deposit, taken);
+    sources.push(Source {
+        kind: SourceKind::Deposit,
+        hold_id: None,
+        receivable_id: None,
+        amount: taken,
+    });
+    let by = claim.cause().0;
+    let event = Event::DepositChanged(DepositChanged {
+        refund_id: claim.refund.cloned(),
+        dispute_id: claim.dispute.cloned(),
+        ..DepositChanged::new(taken, Direction::Debit, purse.deposit, by)
+    });
+    let moved = transfer(Account::Deposit, Account::Refunded, taken);
+    step.say(None, event, moved);
+    taken
+}
+
 /// Opens a receivable; one cause has one, which grows when the cause does.
 fn owe(
     step: &mut Step<'_>,
@@ -313,6 +390,7 @@ fn owe(
             currency: terms.sale.currency,
             original: amount,
             left: amount,
+            written_off: less(amount, amount),
             opened_at: claim.at,
             cause,
         });
@@ -328,6 +406,8 @@ fn owe(
         amount,
         refund_id: claim.refund.cloned(),
         dispute_id: claim.dispute.cloned(),
+        transaction_id: None,
+        adjustment_id: None,
     });
     let moved = transfer(Account::Receivable, Account::Refunded, amount);
     step.say(None, event, moved);

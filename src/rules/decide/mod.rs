@@ -7,6 +7,8 @@
 mod block;
 mod charge;
 mod give_back;
+mod import;
+mod reapply;
 mod review;
 mod sale;
 
@@ -17,12 +19,15 @@ use super::calendar::Calendars;
 use super::entry::{Account, Entry, Event, RescheduleReason, Transfer};
 use super::fact::{Completed, FactKey, OrderEvent, OrderFact};
 use super::hold::{Dates, Hold};
+use super::ids::HoldId;
 use super::money::{Amount, MoneyError};
 use super::order::{Block, Noted, Order};
 use super::review::Approval;
 use super::settlement;
 use super::time::Instant;
 
+pub use import::{Imported, ImportedHold, import};
+pub use reapply::{Stays, reapply};
 pub use review::{rule, watch};
 
 /// What the rules may look at besides the order.
@@ -147,7 +152,7 @@ pub fn block(order: &mut Order, block: Block, world: World<'_>) -> Vec<Entry> {
     let cause = format!("block:{}", block.reference);
     let by = block::By::block(&block);
     order.blocks.push(block);
-    reblock(order, world, cause, by, None)
+    reblock(order, world, cause, Some(by), None)
 }
 
 /// Clears such a block at `cleared_at`, not before its opening. Unknown or cleared: nothing.
@@ -165,14 +170,14 @@ pub fn unblock(
     block.cleared_at = Some(cleared_at);
     let cause = format!("unblock:{reference}");
     let by = block::By::block(block);
-    reblock(order, world, cause, by, Some(cleared_at))
+    reblock(order, world, cause, Some(by), Some(cleared_at))
 }
 
 fn reblock(
     order: &mut Order,
     world: World<'_>,
     cause: String,
-    by: block::By,
+    by: Option<block::By>,
     cleared_at: Option<Instant>,
 ) -> Vec<Entry> {
     let Some((sale, agreement)) = order.settled() else {
@@ -182,8 +187,17 @@ fn reblock(
     let mut step = Step::new(order, world, cause, traceparent);
     let before = step.before();
     let terms = Terms { sale, agreement };
-    block::renew(&mut step, &terms, &before, Some(by), cleared_at);
+    block::renew(&mut step, &terms, &before, by, cleared_at);
     step.entries
+}
+
+/// Lays the blocks on what is left after the limit of this hold has let blocked money go.
+pub fn move_blocks(order: &mut Order, from: HoldId, world: World<'_>) -> Vec<Entry> {
+    let by = block::By::first(order);
+    // What is given back to the hold goes by its limit again.
+    let mut holds = order.holds.iter();
+    let release = holds.find(|it| it.id == from).map_or(0, |it| it.releases);
+    reblock(order, world, format!("limit:{from}:{release}"), by, None)
 }
 
 /// Recomputes the dates of unreleased holds after their calendar changed, never to before now.
@@ -298,6 +312,9 @@ impl<'a> Step<'a> {
                 sale::cancel(self, &terms)?;
             }
             OrderEvent::Refunded(it) => charge::refund(self, &terms, it, fact.content)?,
+            OrderEvent::RefundReversed(it) => {
+                charge::reverse_refund(self, &terms, it, fact.content)?;
+            }
             OrderEvent::DisputeOpened(it) => block::open(self, &terms, it, fact.content)?,
             OrderEvent::DisputeUpdated(it) => block::update(self, &terms, it, fact.content)?,
             OrderEvent::DisputeClosed(it) => block::close(self, &terms, it, fact.content)?,

@@ -16,6 +16,9 @@ pub(super) fn by_amount(step: &mut Step<'_>, terms: &Terms, asked_at: Instant) {
         return;
     }
     let id = ReviewId::by_amount(&step.order.merchant, &step.order.id);
+    if step.order.review(&id).is_some() {
+        return;
+    }
     let hours = terms.agreement.review.respond_within_hours;
     let respond_by = asked_at.plus_hours(hours).unwrap_or(Instant::MAX);
     let review = Review {

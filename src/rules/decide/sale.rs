@@ -1,10 +1,11 @@
 //! The sale: its holds, their clocks, and its cancellation.
 
+use super::super::agreement::Term;
 use super::super::entry::{
     Account, Event, HoldCreated, HoldReversed, OrderAccepted, RescheduleReason,
 };
 use super::super::fact::{Completed, OrderFact};
-use super::super::hold::{Dates, Hold, Tail};
+use super::super::hold::{Dates, Hold};
 use super::super::ids::HoldId;
 use super::super::money::Amount;
 use super::super::order::Noted;
@@ -57,7 +58,7 @@ pub(super) fn complete(
     Ok(Verdict::Applied)
 }
 
-fn create(
+pub(super) fn create(
     step: &mut Step<'_>,
     terms: &Terms,
     position: usize,
@@ -81,6 +82,7 @@ fn create(
         blocked: zero,
         barred: false,
         anchor_at: None,
+        cleared_at: None,
         dates: None,
         tails: Vec::new(),
         limit_at: None,
@@ -123,23 +125,19 @@ fn anchor(step: &mut Step<'_>, terms: &Terms, hold: &mut Hold) -> bool {
     if known && anchor_at == hold.anchor_at {
         return false;
     }
-    let cleared_at = hold.cleared_at().max(step.order.whole_cleared_at(hold.id));
     hold.anchor_at = anchor_at;
     let from = anchor_at.unwrap_or(terms.sale.at);
     hold.limit_at = Some(settlement::limit_at(agreement, term, from));
     hold.calendar_version = calendar_version(step, terms);
-    let dates = anchor_at
-        .and_then(|at| settlement::dates(agreement, term, at, cleared_at, step.world.calendars));
-    if anchor_at.is_some() && dates.is_none() {
+    let world = step.world;
+    let whole_cleared_at = step.order.whole_cleared_at(hold.id);
+    hold.date(|part| {
+        let cleared_at = (whole_cleared_at, part.cleared_at);
+        part_dates(terms, term, anchor_at?, cleared_at, world)
+    });
+    if anchor_at.is_some() && hold.dates.is_none() {
         step.alarms.push("calendar_missing");
     }
-    let mut tails = hold.tails.clone();
-    for tail in &mut tails {
-        if let Some(dates) = dates {
-            tail.dates.window_ends_at = dates.window_ends_at;
-        }
-    }
-    hold.date(dates, tails);
     true
 }
 
@@ -180,19 +178,14 @@ pub(super) fn redate(step: &mut Step<'_>, terms: &Terms) {
         let mut hold = hold.clone();
         hold.calendar_version = version;
         if let Some(anchor_at) = hold.anchor_at {
-            let cleared_at = hold.cleared_at().max(step.order.whole_cleared_at(hold.id));
-            let own = part_dates(step, terms, &hold, anchor_at, cleared_at, hold.dates);
-            let tails = hold.tails.iter().map(|tail| {
-                let eligible_at = Some(tail.dates.eligible_at);
-                let dates = Some(tail.dates);
-                let dates = part_dates(step, terms, &hold, anchor_at, eligible_at, dates)?;
-                let amount = tail.amount;
-                Some(Tail { amount, dates })
+            let term = &terms.agreement.terms[usize::from(hold.term_no)];
+            let world = step.world;
+            let whole_cleared_at = step.order.whole_cleared_at(hold.id);
+            hold.date(|part| {
+                let cleared_at = (whole_cleared_at, part.cleared_at);
+                let dates = part_dates(terms, term, anchor_at, cleared_at, world)?;
+                not_before_now(terms, dates, part.dates, world)
             });
-            // One part without a date keeps the whole hold: it must not go with the others.
-            let tails: Option<Vec<Tail>> = tails.collect();
-            let own = own.filter(|_| tails.is_some());
-            hold.date(own, tails.unwrap_or_default());
         }
         let old = &step.order.holds[position];
         let moved = (old.dates, &old.tails) != (hold.dates, &hold.tails);
@@ -204,25 +197,49 @@ pub(super) fn redate(step: &mut Step<'_>, terms: &Terms) {
     }
 }
 
+/// The dates of a part by when the last block of all of the hold was cleared and the last one of the
+/// part. The latter is seen only where it makes another settlement: which money of a hold a block
+/// kept is else a matter of what came first.
 fn part_dates(
-    step: &Step<'_>,
     terms: &Terms,
-    hold: &Hold,
+    term: &Term,
     anchor_at: Instant,
-    cleared_at: Option<Instant>,
-    old: Option<Dates>,
+    (whole_cleared_at, cleared_at): (Option<Instant>, Option<Instant>),
+    world: World<'_>,
 ) -> Option<Dates> {
-    let World { calendars, now, .. } = step.world;
-    let agreement = &terms.agreement;
-    let term = &agreement.terms[usize::from(hold.term_no)];
-    let dates = settlement::dates(agreement, term, anchor_at, cleared_at, calendars)?;
+    let dates = |cleared_at| {
+        settlement::dates(
+            &terms.agreement,
+            term,
+            anchor_at,
+            cleared_at,
+            world.calendars,
+        )
+    };
+    let whole = dates(whole_cleared_at)?;
+    if cleared_at <= whole_cleared_at {
+        return Some(whole);
+    }
+    let own = dates(cleared_at)?;
+    let same = own.release_at == whole.release_at;
+    Some(if same { whole } else { own })
+}
+
+/// What was due stays due; nothing becomes due before now that was not.
+fn not_before_now(
+    terms: &Terms,
+    dates: Dates,
+    old: Option<Dates>,
+    world: World<'_>,
+) -> Option<Dates> {
+    let World { calendars, now, .. } = world;
     if dates.release_at >= now {
         return Some(dates);
     }
     if let Some(due) = old.filter(|old| old.release_at <= now) {
         return Some(due);
     }
-    let (release_at, settlement_on) = settlement::settle(agreement, now, calendars)?;
+    let (release_at, settlement_on) = settlement::settle(&terms.agreement, now, calendars)?;
     Some(Dates {
         release_at,
         settlement_on,

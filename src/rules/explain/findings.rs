@@ -6,6 +6,7 @@ use super::Circumstances;
 use crate::rules::agreement::{Anchor, AtLimit};
 use crate::rules::hold::Hold;
 use crate::rules::money::Amount;
+use crate::rules::pause::Pause;
 use crate::rules::release::{Claim, Clock, Judgement, Obstacle};
 use crate::rules::time::Instant;
 
@@ -26,7 +27,7 @@ pub enum Finding {
     },
     /// Why, or null: not paused.
     Paused {
-        why: Option<String>,
+        why: Option<Pause>,
     },
     /// Releases up to that instant may go; null: closed. And the partition that is furthest behind.
     Gate {

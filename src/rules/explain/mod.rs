@@ -21,6 +21,7 @@ use super::fact::{Completed, DisputeOutcome};
 use super::ids::{HoldId, TermName};
 use super::money::Amount;
 use super::order::Order;
+use super::pause::Pause;
 use super::release::Clock;
 use super::time::Instant;
 
@@ -32,7 +33,7 @@ pub use ways::{Then, Way, Who};
 #[derive(Debug, Clone, Default)]
 pub struct Circumstances {
     /// Why the order's releases are paused, if they are.
-    pub paused: Option<String>,
+    pub paused: Option<Pause>,
     /// The partition that keeps the gate's moment back.
     pub behind: Option<String>,
     pub calendars: Calendars,
@@ -165,7 +166,10 @@ pub struct Charged {
     pub charged: Amount,
     pub from_reversed: Amount,
     pub from_holds: Amount,
+    pub from_deposit: Amount,
     pub from_receivable: Amount,
+    /// When it turned out not to have gone through; what it had charged went back.
+    pub reversed_at: Option<Instant>,
 }
 
 /// What charged the merchant.
@@ -182,6 +186,8 @@ pub struct Owed {
     pub cause: String,
     pub original: Amount,
     pub left: Amount,
+    /// What the platform bears of it.
+    pub written_off: Amount,
     pub opened_at: Instant,
 }
 
@@ -298,7 +304,9 @@ fn charges(order: &Order, circumstances: &Circumstances) -> Vec<Charged> {
         charged: it.charged,
         from_reversed: it.from_reversed,
         from_holds: it.from_holds,
+        from_deposit: it.from_deposit,
         from_receivable: it.from_receivable,
+        reversed_at: it.reversed.as_ref().map(|noted| noted.value),
     });
     let disputes = order.disputes.iter().map(|it| Charged {
         cause: Cause::LostChargeback {
@@ -308,7 +316,9 @@ fn charges(order: &Order, circumstances: &Circumstances) -> Vec<Charged> {
         charged: it.charged,
         from_reversed: it.from_reversed,
         from_holds: it.from_holds,
+        from_deposit: it.from_deposit,
         from_receivable: it.from_receivable,
+        reversed_at: None,
     });
     refunds
         .chain(disputes.filter(|it| !it.charged.is_zero()))
@@ -322,6 +332,7 @@ fn owed(order: &Order) -> Vec<Owed> {
             cause: format!("{} {}", it.cause.0, it.cause.1),
             original: it.original,
             left: it.left,
+            written_off: it.written_off,
             opened_at: it.opened_at,
         })
         .collect()

@@ -196,15 +196,32 @@ impl TestBed {
 
     /// Hands a message to the producer; [`TestBed::flush`] waits for all of them.
     pub fn produce(&self, topic: &str, message: &Message<'_>) {
+        let headers = message.headers.iter();
+        let headers: Vec<(&str, Option<&[u8]>)> = headers
+            .map(|(name, value)| (*name, Some(value.as_bytes())))
+            .collect();
+        let key = message.key.map(str::as_bytes);
+        self.produce_bytes(topic, key, &headers, message.value, message.timestamp_ms);
+    }
+
+    /// The same with headers and a key that need not be text.
+    pub fn produce_bytes(
+        &self,
+        topic: &str,
+        key: Option<&[u8]>,
+        named: &[(&str, Option<&[u8]>)],
+        value: Option<&[u8]>,
+        timestamp_ms: Option<i64>,
+    ) {
         let mut headers = OwnedHeaders::new();
-        for (key, value) in message.headers {
-            let value = Some(*value);
+        for (key, value) in named {
+            let value = *value;
             headers = headers.insert(Header { key, value });
         }
-        let mut record = BaseRecord::<str, [u8]>::to(self.topic(topic)).headers(headers);
-        record.key = message.key;
-        record.payload = message.value;
-        record.timestamp = message.timestamp_ms;
+        let mut record = BaseRecord::<[u8], [u8]>::to(self.topic(topic)).headers(headers);
+        record.key = key;
+        record.payload = value;
+        record.timestamp = timestamp_ms;
         while let Err((error, back)) = self.producer.send(record) {
             let full = RDKafkaErrorCode::QueueFull;
             assert_eq!(error, KafkaError::MessageProduction(full), "produce");

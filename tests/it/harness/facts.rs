@@ -120,6 +120,34 @@ pub fn decided(merchant: &str, id: &str, decision: &str, when: &str) -> Fact {
     Fact { type_name, data }
 }
 
+/// The refund did not go through after all.
+pub fn refund_reversed(merchant: &str, id: &str, when: &str) -> Fact {
+    let data = json!({ "merchant_id": merchant, "refund_id": id, "reversed_at": at(when) });
+    let type_name = "refund.reversed.v1";
+    Fact { type_name, data }
+}
+
+/// A payment into a deposit in euros, or out of it.
+pub fn deposit(merchant: &str, withdrawn: bool, id: &str, amount: &str, when: &str) -> Fact {
+    let data = json!({ "transaction_id": id, "merchant_id": merchant, "amount": amount,
+                       "currency": "EUR", "at": at(when) });
+    let type_name = if withdrawn {
+        "deposit.withdrawn.v1"
+    } else {
+        "deposit.credited.v1"
+    };
+    Fact { type_name, data }
+}
+
+/// A correction in euros.
+pub fn adjusted(merchant: &str, id: &str, direction: &str, amount: &str, when: &str) -> Fact {
+    let data = json!({ "adjustment_id": id, "merchant_id": merchant, "currency": "EUR",
+                       "amount": amount, "direction": direction, "reason": "a mistake in May",
+                       "actor": "finance-lin", "at": at(when) });
+    let type_name = "adjustment.posted.v1";
+    Fact { type_name, data }
+}
+
 /// A payout result of a release or a settlement: `subject` names the field.
 pub fn paid(merchant: &str, subject: &str, id: &str, when: &str) -> Fact {
     let data = json!({ "merchant_id": merchant, subject: id, "at": at(when) });

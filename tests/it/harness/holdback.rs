@@ -12,7 +12,7 @@ use holdback::clock::{Clock, ManualClock};
 use holdback::config::Config;
 use holdback::kafka::{Admin, Partition};
 use holdback::preflight;
-use holdback::review::Reviews;
+use holdback::release::{Release, Step};
 use holdback::rules::time::Instant;
 use holdback::service::{self, Controls, Service};
 use holdback::store::Store;
@@ -44,7 +44,7 @@ pub struct Holdback {
     pub store: Store,
     hand: ManualClock,
     now: Instant,
-    settings: BTreeMap<String, String>,
+    pub settings: BTreeMap<String, String>,
     running: Option<(Controls, JoinHandle<anyhow::Result<()>>)>,
     admin: Admin,
 }
@@ -165,6 +165,11 @@ impl Holdback {
         self.running = Some((controls, running));
     }
 
+    /// True between [`Self::run`] and [`Self::stop`].
+    pub fn runs(&self) -> bool {
+        self.running.is_some()
+    }
+
     /// Stops the service, which must end without an error.
     pub async fn stop(&mut self) {
         if let Some((controls, running)) = self.running.take() {
@@ -174,14 +179,35 @@ impl Holdback {
         }
     }
 
+    /// As many processes as that, of which each releases what is due until nothing is left; the
+    /// gate is where the hand is. Answers how many releases each made.
+    pub async fn release_by(&self, processes: usize, batch_max: &str) -> Vec<usize> {
+        assert!(self.running.is_none(), "they are the only ones");
+        sqlx::query("UPDATE positions SET fresh_at = $1")
+            .bind(jiff_sqlx::Timestamp::from(self.now.timestamp()))
+            .execute(self.pool())
+            .await
+            .expect("a fresh gate");
+        let mut settings = self.settings.clone();
+        settings.insert("RELEASE_BATCH_MAX".to_owned(), batch_max.to_owned());
+        let settings = Arc::new(config(&settings));
+        let long_ago = instant("2020-01-01T00:00:00Z");
+        let running: Vec<JoinHandle<usize>> = (0..processes)
+            .map(|_| {
+                let release = Release::new(self.store.clone(), Arc::clone(&settings), long_ago);
+                tokio::spawn(until_nothing_is_left(release))
+            })
+            .collect();
+        let mut made = Vec::new();
+        for one in running {
+            made.push(one.await.expect("no panic"));
+        }
+        made
+    }
+
     /// The settings of the next start, and of commands meanwhile.
     pub fn config(&self) -> Config {
         config(&self.settings)
-    }
-
-    /// The review step with the same settings, for what a person does.
-    pub fn reviews(&self) -> Reviews {
-        Reviews::new(self.store.clone(), Arc::new(config(&self.settings)))
     }
 
     /// Another setting for the next start.
@@ -279,15 +305,11 @@ impl Holdback {
             if gate.moment.is_none_or(|moment| moment < self.now) {
                 return Err(format!("the gate stands at {gate:?}"));
             }
-            let left: i64 = sqlx::query_scalar(
-                "SELECT (SELECT count(*) FROM due WHERE due_at <= $1)
-                      + (SELECT count(*) FROM review_due WHERE due_at <= $1)
-                      + (SELECT count(*) FROM settlements WHERE releases > 0 AND settled_at <= $1)",
-            )
-            .bind(jiff_sqlx::Timestamp::from(self.now.timestamp()))
-            .fetch_one(self.pool())
-            .await
-            .map_err(|error| error.to_string())?;
+            let left: i64 = sqlx::query_scalar(include_str!("left.sql"))
+                .bind(jiff_sqlx::Timestamp::from(self.now.timestamp()))
+                .fetch_one(self.pool())
+                .await
+                .map_err(|error| error.to_string())?;
             (left == 0)
                 .then_some(())
                 .ok_or_else(|| format!("{left} left"))
@@ -350,6 +372,17 @@ impl Holdback {
 
     pub fn pool(&self) -> &PgPool {
         self.store.pool()
+    }
+}
+
+async fn until_nothing_is_left(mut release: Release) -> usize {
+    let mut releases = 0;
+    loop {
+        match release.release_once().await {
+            Ok(step) if step == Step::default() => return releases,
+            Ok(step) => releases += step.releases,
+            Err(error) => assert!(error.passes(), "{error}"),
+        }
     }
 }
 

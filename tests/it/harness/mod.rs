@@ -6,6 +6,7 @@
 
 mod bed;
 mod bench;
+mod days;
 mod docker;
 pub mod facts;
 mod holdback;

@@ -83,14 +83,24 @@ impl Event {
         short.replace("T00:00", "").replace('T', " ")
     }
 
+    /// The amount of a release or settlement, and its gross where something was recovered.
+    fn of_gross(&self) -> String {
+        let (gross, amount) = (self.field("gross"), self.field("amount"));
+        if gross == amount {
+            amount
+        } else {
+            format!("{amount} of {gross}")
+        }
+    }
+
     /// The event in a line.
     #[expect(clippy::too_many_lines, reason = "one arm per type of event")]
     pub fn line(&self) -> String {
         let f = |name: &str| self.field(name);
         let order = f("order_id");
-        let cause = || match f("refund_id").as_str() {
-            "-" => f("dispute_id"),
-            refund => refund.to_owned(),
+        let cause = || {
+            let ids = ["refund_id", "dispute_id", "transaction_id", "adjustment_id"].map(f);
+            ids.into_iter().find(|id| id != "-").unwrap_or_default()
         };
         match self.kind.as_str() {
             "order.accepted" => format!("{order} accepted, free {}", f("free")),
@@ -146,15 +156,43 @@ impl Event {
                     sums.1
                 )
             }
-            "release.issued" => {
-                let part = (self.when("settlement_date"), f("settlement_part"));
-                let (amount, reason) = (f("amount"), f("reason"));
-                format!("{order} releases {amount} {reason} {}/{}", part.0, part.1)
+            "receivable.written_off" => {
+                let what = if f("made_good") == "true" {
+                    "back to the platform"
+                } else {
+                    "written off"
+                };
+                let sums = (f("amount"), f("by"), f("left"), f("written_off"));
+                format!(
+                    "{order} {} {what} by {}, left {}, borne {}",
+                    sums.0, sums.1, sums.2, sums.3
+                )
             }
-            "settlement.closed" => {
+            "deposit.changed" => {
+                let sums = (f("direction"), f("amount"), f("deposit"));
+                format!(
+                    "deposit {} {} by {}, now {}",
+                    sums.0,
+                    sums.1,
+                    f("by"),
+                    sums.2
+                )
+            }
+            "credit.opened" => format!("{order} gets {} back by {}", f("amount"), f("by")),
+            "release.issued" | "release.shadowed" => {
+                let part = (self.when("settlement_date"), f("settlement_part"));
+                let (amount, reason) = (self.of_gross(), f("reason"));
+                let verb = match self.kind.as_str() {
+                    "release.issued" => "releases",
+                    _ => "shadows",
+                };
+                format!("{order} {verb} {amount} {reason} {}/{}", part.0, part.1)
+            }
+            "settlement.closed" | "settlement.shadowed" => {
                 let part = (self.when("settlement_date"), f("part"));
-                let sums = (f("releases"), f("amount"));
-                format!("closed {}/{}: {} with {}", part.0, part.1, sums.0, sums.1)
+                let sums = (f("releases"), self.of_gross());
+                let end = self.kind.trim_start_matches("settlement.");
+                format!("{end} {}/{}: {} with {}", part.0, part.1, sums.0, sums.1)
             }
             "settlement.skipped" => {
                 let day = self.when("settlement_date");
@@ -171,6 +209,7 @@ impl Event {
                 format!("{order} review: no {} by {due}", f("awaited"))
             }
             "review.closed" => format!("{order} review {} by {}", f("result"), f("by")),
+            "control.daily" => format!("{} of {} summed up", f("currency"), f("date")),
             "agreement.accepted" => {
                 let version = (f("agreement_id"), f("agreement_version"));
                 format!("{}/{} late for {}", version.0, version.1, f("late_for"))

@@ -147,3 +147,32 @@ async fn a_hold_that_is_put_off_goes_later_and_never_earlier() {
     .await;
     hb.checked_end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_goes_early_in_a_shadow_is_a_shadow_until_it_is_live() {
+    let shadow = [("RELEASE_MODE", "shadow")];
+    let mut hb = Holdback::start_with("earlyshadow", "11-03 12:00", &shadow).await;
+    hb.send(agreement("*", "AG-1"));
+    hb.applied().await;
+    hb.send(order("M-1", "O-1", "100", "11-03"));
+    hb.applied().await;
+    let answer = hb.done(&early("M-1", "O-1", Some("20"))).await;
+    assert!(answer.says.contains("as a shadow"), "{}", answer.says);
+    let from = "2025-11-05".parse().expect("a date");
+    hb.store.go_live(from).await.expect("an answer");
+    hb.set("11-04 23:59");
+    hb.done(&early("M-1", "O-1", Some("20"))).await;
+    hb.set("11-05");
+    hb.done(&early("M-1", "O-1", Some("20"))).await;
+    hb.tells(
+        "M-1",
+        "
+        O-1 sale holds 100.00 until 11-10
+        O-1 shadows 20.00 early -/-
+        O-1 shadows 20.00 early -/-
+        O-1 releases 20.00 early -/-
+    ",
+    )
+    .await;
+    hb.checked_end().await;
+}

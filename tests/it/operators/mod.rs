@@ -4,6 +4,10 @@ mod approvals;
 mod blocks;
 mod early;
 mod pauses;
+mod purses;
+mod reapplied;
+mod rehearsed;
+mod reviews;
 mod typed;
 
 use std::sync::Arc;
@@ -48,7 +52,7 @@ fn unblock(of: &str, order: &str, reference: &str) -> Request {
 }
 
 impl Holdback {
-    fn operator(&self) -> Operator {
+    pub fn operator(&self) -> Operator {
         Operator::new(self.store.clone(), Arc::new(self.config()))
     }
 

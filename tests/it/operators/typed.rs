@@ -63,12 +63,20 @@ async fn people_act_by_commands_that_say_what_happened() {
     );
     let all = ["release", "--merchant", "M-1", "--before-start"];
     let said = succeeds(by(&all));
-    assert!(said.contains("0 holds were due before the start"), "{said}");
+    assert!(said.contains("0 holds and credits were due"), "{said}");
     fails(by(&["release", "--merchant", "M-1"]), 2);
     let until = ["--until", "2026-12-24T00:00:00+08:00"];
     let said = fails(by(&[&["extend"], &hold[..], &until].concat()), 1);
     assert!(said.contains("merchant M-1 has no hold"), "{said}");
     assert!(succeeds(typed(&["proposals"])).contains("nothing waits"));
+    assert!(succeeds(typed(&["review", "list"])).contains("no review is open"));
+    let listed = succeeds(typed(&["review", "list", "--merchant", "M-1", "--json"]));
+    assert!(listed.lines().any(|line| line == "[]"), "{listed}");
+    let decide = ["review", "decide", "--merchant", "M-1", "--review", "V-1"];
+    let passed = [&decide[..], &["--decision", "passed"]].concat();
+    assert!(fails(by(&passed), 1).contains("merchant M-1 has no review V-1"));
+    fails(typed(&passed), 2);
+    fails(by(&decide), 2);
     let unknown = [
         "approve",
         "170b4c9a-f6a0-5535-820e-ebfbb48f06d7",

@@ -104,9 +104,12 @@ async fn a_setting_that_is_missing_or_wrong_is_named() {
     );
     refused(
         &bed,
-        &[("HOLDBACK_RELEASE_MODE", "shadow")],
+        &[
+            ("HOLDBACK_RELEASE_MODE", "shadow"),
+            ("HOLDBACK_RELEASE_LIVE_FROM", "2026-12-01"),
+        ],
         1,
-        &["shadow", "live"],
+        &["release.live_from", "release.mode", "live"],
     );
 }
 

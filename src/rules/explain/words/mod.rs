@@ -26,6 +26,7 @@ macro_rules! both {
 }
 
 mod parts;
+mod stored;
 
 use parts::{anchor, block_kind, found, state, test_name};
 
@@ -65,12 +66,21 @@ pub fn tell(it: &Explanation, language: Language) -> String {
         lines.charged(charged);
     }
     for owed in &it.owed {
-        let (cause, left, original, at) = (&owed.cause, owed.left, owed.original, owed.opened_at);
+        let cause = stored::cause(&owed.cause, language);
+        let (left, original, at) = (owed.left, owed.original, owed.opened_at);
         lines.say(&both!(
             language,
             "Owed since {at} for {cause}: {left} of {original}.",
             "应收：自 {at} 起，因 {cause}，尚欠 {left}（原 {original}）。"
         ));
+        let borne = owed.written_off;
+        if !borne.is_zero() {
+            lines.say(&both!(
+                language,
+                "The platform has written off {borne} of it.",
+                "其中 {borne} 已由平台核销。"
+            ));
+        }
     }
     for key in &it.parked {
         lines.say(&both!(
@@ -103,11 +113,14 @@ impl Lines {
             "订单完成于 {at}{by}：金额 {amount} {currency}，手续费 {fees}。"
         ));
         match (&sale.agreement, sale.free) {
-            (Some(agreement), Some(free)) => self.say(&both!(
-                language,
-                "Held under agreement {agreement}; {free} is held by no term.",
-                "适用协议 {agreement}；{free} 不在任何冻结条款之内。"
-            )),
+            (Some(agreement), Some(free)) => {
+                let agreement = stored::agreement(agreement, language);
+                self.say(&both!(
+                    language,
+                    "Held under agreement {agreement}; {free} is held by no term.",
+                    "适用协议 {agreement}；{free} 不在任何冻结条款之内。"
+                ));
+            }
             _ => self.say(&both!(
                 language,
                 "No agreement is in force: it waits for one (agreement.published.v1).",
@@ -136,6 +149,7 @@ impl Lines {
             "冻结 {id}（条款 {term}）：{state}。"
         ));
         if let Some(calculation) = &hold.calculation {
+            let calculation = stored::calculation(calculation, language);
             self.say(&both!(
                 language,
                 "  amount: {calculation}",
@@ -270,7 +284,8 @@ impl Lines {
 
     fn block(&mut self, block: &BlockExplained) {
         let language = self.language;
-        let (id, reason, opened) = (&block.reference, &block.reason, block.opened_at);
+        let (id, opened) = (&block.reference, block.opened_at);
+        let reason = stored::reason(block, language);
         let kind = block_kind(block.block, language);
         let amount = match (block.amount, block.hold_id) {
             (Some(amount), None) => amount.to_string(),
@@ -310,12 +325,19 @@ impl Lines {
             }
         };
         let by = by(it.message.as_ref(), language);
+        if let Some(at) = it.reversed_at {
+            return self.say(&both!(
+                language,
+                "The {cause}{by} did not go through, as was told at {at}: what it had charged went back.",
+                "{cause}{by}未成功（{at} 告知），已扣款项已退回。"
+            ));
+        }
         let (charged, reversed) = (it.charged, it.from_reversed);
-        let (holds, receivable) = (it.from_holds, it.from_receivable);
+        let (holds, deposit, receivable) = (it.from_holds, it.from_deposit, it.from_receivable);
         self.say(&both!(
             language,
-            "Charged {charged} for {cause}{by}: {reversed} out of reversed money, {holds} out of holds, {receivable} as a receivable.",
-            "{cause}{by}：共计 {charged}，其中已撤销款 {reversed}，冻结扣减 {holds}，应收 {receivable}。"
+            "Charged {charged} for {cause}{by}: {reversed} out of reversed money, {holds} out of holds, {deposit} out of the deposit, {receivable} as a receivable.",
+            "{cause}{by}：共计 {charged}，其中已撤销款 {reversed}，冻结扣减 {holds}，保证金 {deposit}，应收 {receivable}。"
         ));
     }
 }

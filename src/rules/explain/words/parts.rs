@@ -1,6 +1,7 @@
 //! Words for states, tests, findings and ways: the parts of the sentences.
 
 use super::Language::{self, Chinese, English};
+use super::stored;
 use crate::rules::agreement::Anchor;
 use crate::rules::explain::{Finding, ReviewExplained, Test, Then, Way, Who};
 use crate::rules::review::Decision;
@@ -63,7 +64,7 @@ pub(super) fn found(test: &Test, language: Language) -> String {
     match &test.finding {
         Finding::Left { amount } => both!(language, "{amount} is left", "剩余 {amount}"),
         Finding::Paused { why: None } => both!(language, "not paused", "未暂停"),
-        Finding::Paused { why: Some(why) } => both!(language, "{why}", "{why}"),
+        Finding::Paused { why: Some(why) } => stored::pause(why, language),
         Finding::Gate {
             open_up_to: Some(at),
             ..
