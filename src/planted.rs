@@ -1,8 +1,11 @@
-//! Bugs planted on purpose, so that the tests' checkers can be seen to find them.
+//! Bugs planted on purpose, so that the tests' checkers can be seen to find them, and points at
+//! which the process can be made to crash.
 //!
 //! Guarantees that nothing is planted unless the feature `planted-bugs` was built in and
-//! `PLANTED_BUG` names the bug; a build without the feature answers `false` at compile
-//! time.
+//! `PLANTED_BUG` names the bug (`FAULT_POINT` the point and how often it is passed first,
+//! as in `after-commit:7`); a build without the feature answers `false` at compile time.
+
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// What can be planted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +20,29 @@ pub enum Bug {
     MiscountSettlement,
     /// Every merchant's third journal line has no transfer.
     LoseTransfer,
+    /// The events of a batch are sent last first.
+    SwapEvents,
+    /// What was sent counts as published, and a producer is kept whatever became of its
+    /// transaction.
+    BelieveKafka,
+    /// The freshness gate is always open.
+    ForgetGate,
+    /// Blocked money goes like any other.
+    IgnoreBlocks,
+    /// A release is written down twice.
+    DecideTwice,
+    /// Every fiftieth message moves the position and has no effect.
+    SkipInput,
+    /// A dead letter loses its key.
+    MangleLetters,
+    /// The publisher stops at the first thing that goes wrong.
+    GiveUp,
+    /// Positions move in a transaction of their own, before the effects.
+    PositionFirst,
+    /// A topic that was made anew, or cut short, is read on as if it were the old one.
+    TrustInput,
+    /// What contradicts the journal in the output topics is overlooked.
+    TrustOutput,
 }
 
 impl Bug {
@@ -29,6 +55,17 @@ impl Bug {
             Self::ReleaseEarly => "release-early",
             Self::MiscountSettlement => "miscount-settlement",
             Self::LoseTransfer => "lose-transfer",
+            Self::SwapEvents => "swap-events",
+            Self::BelieveKafka => "believe-kafka",
+            Self::ForgetGate => "forget-gate",
+            Self::IgnoreBlocks => "ignore-blocks",
+            Self::DecideTwice => "decide-twice",
+            Self::SkipInput => "skip-input",
+            Self::MangleLetters => "mangle-letters",
+            Self::GiveUp => "give-up",
+            Self::PositionFirst => "position-first",
+            Self::TrustInput => "trust-input",
+            Self::TrustOutput => "trust-output",
         }
     }
 }
@@ -42,4 +79,75 @@ impl Bug {
 pub fn is_planted(bug: Bug) -> bool {
     cfg!(feature = "planted-bugs")
         && std::env::var("PLANTED_BUG").is_ok_and(|name| name == bug.name())
+}
+
+/// Where a process can be made to crash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Point {
+    /// A database transaction has written everything and is not committed.
+    BeforeCommit,
+    /// A database transaction is committed; nobody has heard of it.
+    AfterCommit,
+    /// The group hears how far input was applied.
+    BeforeOffsets,
+    AfterOffsets,
+    /// A batch of events is about to be sent.
+    BeforeSend,
+    /// The batch is acknowledged; its Kafka transaction is open.
+    BeforeEndTransaction,
+    /// The Kafka transaction has ended; nothing was read back.
+    AfterEndTransaction,
+    /// The batch was read back, which the database does not know yet.
+    BeforeNote,
+}
+
+impl Point {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::BeforeCommit,
+        Self::AfterCommit,
+        Self::BeforeOffsets,
+        Self::AfterOffsets,
+        Self::BeforeSend,
+        Self::BeforeEndTransaction,
+        Self::AfterEndTransaction,
+        Self::BeforeNote,
+    ];
+
+    /// As `FAULT_POINT` names it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::BeforeCommit => "before-commit",
+            Self::AfterCommit => "after-commit",
+            Self::BeforeOffsets => "before-offsets",
+            Self::AfterOffsets => "after-offsets",
+            Self::BeforeSend => "before-send",
+            Self::BeforeEndTransaction => "before-end-transaction",
+            Self::AfterEndTransaction => "after-end-transaction",
+            Self::BeforeNote => "before-note",
+        }
+    }
+}
+
+/// Ends the process, without unwinding or flushing anything, when it was told to at this point.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "no setting: nothing of it is in a release build"
+)]
+pub fn reached(point: Point) {
+    static PASSED: AtomicU32 = AtomicU32::new(0);
+    if !cfg!(feature = "planted-bugs") {
+        return;
+    }
+    let Ok(wanted) = std::env::var("FAULT_POINT") else {
+        return;
+    };
+    let (name, times) = wanted.split_once(':').unwrap_or((&wanted, "0"));
+    if name == point.name()
+        && PASSED.fetch_add(1, Ordering::SeqCst) >= times.parse().unwrap_or_default()
+    {
+        tracing::error!(point = name, "a fault point was reached");
+        std::process::abort();
+    }
 }

@@ -14,7 +14,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("config", &["config", "kafka", "rules"]),
     ("telemetry", &["config"]),
     ("clock", &["config", "rules"]),
-    ("kafka", &["kafka", "message", "rules", "telemetry"]),
+    (
+        "kafka",
+        &["kafka", "message", "rules", "telemetry", "planted"],
+    ),
     (
         "store",
         &[

@@ -10,6 +10,7 @@ use super::Rules;
 use crate::config::IngestStart;
 use crate::kafka::{self, Admin, Partition};
 use crate::message::Record;
+use crate::planted::{Bug, is_planted};
 use crate::rules::time::Instant;
 use crate::store::cases::SourceTopic;
 use crate::store::positions::{self, Position};
@@ -139,7 +140,8 @@ impl Assignment {
             return Fit::Stray;
         };
         if let Some((offset, expected)) = owned.fingerprint.take() {
-            if record.offset == offset && digest(record) != expected {
+            let foreign = record.offset == offset && digest(record) != expected;
+            if foreign && !is_planted(Bug::TrustInput) {
                 return Fit::Foreign;
             }
             if record.offset != offset {
@@ -171,6 +173,9 @@ fn owned(position: &Position, next: i64, low: i64) -> Owned {
 
 /// Why a position lies outside of the log, if it does.
 fn outside(next: i64, low: i64, end: i64) -> Option<String> {
+    if is_planted(Bug::TrustInput) {
+        return None;
+    }
     if next < low {
         return Some(format!(
             "offsets {next} to {} are gone and were not applied",

@@ -19,6 +19,7 @@ use crate::config::IngestStart;
 use crate::http::{Heartbeat, Readiness};
 use crate::kafka::{Admin, Error, Input, KafkaSettings, Limits, Partition, Polled};
 use crate::message::Record;
+use crate::planted::{self, Bug, Point, is_planted};
 use crate::rules::time::Instant;
 use crate::store::{Store, StoreError};
 use crate::telemetry;
@@ -279,7 +280,9 @@ impl Worker {
             }
         }
         telemetry::ingest_batch(began.elapsed());
+        planted::reached(Point::BeforeOffsets);
         input.commit_for_lag_tools(&expected);
+        planted::reached(Point::AfterOffsets);
         if !halted.is_empty() {
             self.halt(input, &halted);
         }
@@ -304,6 +307,7 @@ impl Worker {
         let mut foreign = Vec::new();
         for record in records {
             match self.assignment.fit(&record) {
+                Fit::New if record.offset % 50 == 7 && is_planted(Bug::SkipInput) => {}
                 Fit::New => new.push(record),
                 Fit::Old | Fit::Stray => {}
                 Fit::Foreign => foreign.push((

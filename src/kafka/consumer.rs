@@ -105,6 +105,8 @@ pub struct Input {
     starts: HashMap<Partition, i64>,
     /// An error that came after records of the same batch.
     failed: Option<Error>,
+    /// A wish of the group was handed to the caller, who has not answered yet.
+    asked: bool,
 }
 
 impl Input {
@@ -121,6 +123,7 @@ impl Input {
             names: Names::default(),
             starts: HashMap::new(),
             failed: None,
+            asked: false,
         })
     }
 
@@ -160,6 +163,7 @@ impl Input {
     /// When librdkafka refuses the assignment.
     pub fn assign_at(&mut self, starts: &[(Partition, i64)]) -> Result<(), Error> {
         self.consumer.assign(&start_list(starts)?)?;
+        self.asked = false;
         self.starts = starts.iter().cloned().collect();
         Ok(())
     }
@@ -171,7 +175,9 @@ impl Input {
     pub fn unassign(&mut self) -> Result<(), Error> {
         self.starts.clear();
         self.failed = None;
-        Ok(self.consumer.unassign()?)
+        self.consumer.unassign()?;
+        self.asked = false;
+        Ok(())
     }
 
     /// Per assigned partition, the offset below which nothing is left to read: all of it has been
@@ -215,6 +221,7 @@ impl Input {
     }
 
     fn wanted(&mut self, event: Rebalance) -> Polled {
+        self.asked = true;
         match event {
             Rebalance::Assigned(partitions) => Polled::Assigned(
                 partitions
@@ -232,8 +239,9 @@ impl Drop for Input {
     fn drop(&mut self) {
         let group = self.consumer.context();
         group.closing.store(true, Ordering::Release);
-        // Wishes that were noted and never answered: the group would wait for the answer for ever.
-        if group.is_waiting()
+        // Wishes that were noted or handed out and never answered: the group would wait for the answer
+        // for ever.
+        if (self.asked || group.is_waiting())
             && let Err(error) = self.consumer.unassign()
         {
             warn!(%error, "a closing consumer could not give up its partitions");

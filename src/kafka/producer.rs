@@ -14,6 +14,7 @@ use rdkafka::util::Timeout;
 use tracing::debug;
 
 use super::{Error, KafkaSettings};
+use crate::planted::{self, Point};
 
 /// A commit slower than this may have been retried inside librdkafka, and a late copy of it may
 /// end the next transaction.
@@ -121,6 +122,7 @@ impl OutputProducer {
         while self.producer.in_flight_count() > 0 {
             std::thread::sleep(Duration::from_millis(1));
         }
+        planted::reached(Point::BeforeEndTransaction);
         let ending = Instant::now();
         if self.transactional {
             self.producer.commit_transaction(Timeout::Never)?;

@@ -23,6 +23,7 @@ use uuid::Uuid;
 use crate::config::Topics;
 use crate::http::{Heartbeat, Readiness};
 use crate::kafka::{self, Admin, KafkaSettings, Partition};
+use crate::planted::{Bug, is_planted};
 use crate::store::{Store, StoreError};
 use crate::telemetry;
 
@@ -93,12 +94,20 @@ pub fn run(setup: &Setup, handle: &Handle) {
                 }
                 wait(setup, FAULT);
             }
-            Err(SessionError::Lost) => setup.readiness.set("publish", Ok(())),
+            Err(SessionError::Lost) => {
+                setup.readiness.set("publish", Ok(()));
+                if is_planted(Bug::GiveUp) {
+                    return;
+                }
+            }
             Err(error) => {
                 tracing::warn!(
                     error = telemetry::chain(&error),
                     "publishing failed and begins anew"
                 );
+                if is_planted(Bug::GiveUp) {
+                    return;
+                }
                 setup.readiness.set("publish", Err(error.to_string()));
             }
         }

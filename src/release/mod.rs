@@ -26,6 +26,7 @@ use crate::planted::{Bug, is_planted};
 use crate::rules::calendar::Calendars;
 use crate::rules::entry::Entry;
 use crate::rules::ids::SettlementId;
+use crate::rules::money::Amount;
 use crate::rules::pause::Pauses;
 use crate::rules::recovery::Purse;
 use crate::rules::release::{self, Claim, Clock, Judgement, SettlementPart};
@@ -181,7 +182,10 @@ impl Release {
     async fn passage(&self, tx: &mut Tx) -> Result<Passage, StoreError> {
         let topics = self.config.topics.inputs().map(str::to_owned);
         let gate = tx.gate(&topics).await?;
-        let passage = passage(tx.now, gate, &self.config.release);
+        let mut passage = passage(tx.now, gate, &self.config.release);
+        if is_planted(Bug::ForgetGate) {
+            passage.until = Some(tx.now);
+        }
         telemetry::gate(
             passage.until.is_some(),
             passage
@@ -202,12 +206,15 @@ impl Release {
         let mut lines = Lines::default();
         let mut hints = Vec::new();
         let mut judged = Vec::with_capacity(holds.len());
-        for due in &holds {
+        for due in &mut holds {
             if self.is_outdated(&due.claim) {
                 let soon = clock.now.timestamp() + RECOMPUTED_SOON;
                 hints.push(hint(due, Instant::new(soon)));
                 judged.push(None);
             } else {
+                if is_planted(Bug::IgnoreBlocks) {
+                    due.claim.hold.blocked = Amount::zero(due.claim.currency);
+                }
                 judged.push(Some(judge(&due.claim, overruns, clock)));
             }
         }
@@ -237,6 +244,9 @@ impl Release {
                 clock.now,
             );
             self.mode.cast(&due.claim, &mut carried.entries, clock.now);
+            if is_planted(Bug::DecideTwice) {
+                lines.add(&merchant, carried.entries.clone(), None);
+            }
             lines.add(&merchant, carried.entries, None);
             releases += carried.releases;
             if judgement.limit_alert {

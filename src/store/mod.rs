@@ -57,6 +57,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgPool, Postgres, Transaction};
 
 use crate::clock::Clock;
+use crate::planted::{self, Point};
 use crate::rules::control::day_of;
 use crate::rules::time::Instant;
 
@@ -272,7 +273,10 @@ impl Tx {
     /// When the answer is lost the transaction may have been committed: whoever tries again finds
     /// out by its positions.
     pub async fn commit(self) -> Result<(), StoreError> {
-        self.inner.commit().await.map_err(failed("commit"))
+        planted::reached(Point::BeforeCommit);
+        let committed = self.inner.commit().await.map_err(failed("commit"));
+        planted::reached(Point::AfterCommit);
+        committed
     }
 
     /// Leaves everything as it was.

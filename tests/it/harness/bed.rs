@@ -75,6 +75,8 @@ pub struct Seen {
     pub key: Option<String>,
     pub headers: BTreeMap<String, String>,
     pub value: Vec<u8>,
+    /// Milliseconds since 1970; 0 when it has none.
+    pub timestamp_ms: i64,
 }
 
 impl Seen {
@@ -111,6 +113,11 @@ impl TestBed {
         let own = started.await.expect("servers of the test's own");
         let (brokers, url) = (own.0.brokers(), own.1.url());
         Self::make(name, brokers, url, partitions, Some(own)).await
+    }
+
+    /// On servers that somebody else started and may stop.
+    pub async fn on(name: &str, brokers: String, server_url: String, partitions: i32) -> Self {
+        Self::make(name, brokers, server_url, partitions, None).await
     }
 
     async fn make(
@@ -291,6 +298,7 @@ fn see(message: &rdkafka::message::BorrowedMessage<'_>) -> Seen {
             })
             .collect(),
         value: message.payload().unwrap_or_default().to_vec(),
+        timestamp_ms: message.timestamp().to_millis().unwrap_or_default(),
     }
 }
 

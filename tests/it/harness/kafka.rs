@@ -39,21 +39,33 @@ pub struct LocalKafka {
     jars: PathBuf,
     folder: PathBuf,
     port: u16,
+    /// Where the broker listens for each proxy, and the proxy's own port, which it tells clients.
+    behind: Vec<(u16, u16)>,
     server: Option<Supervised>,
 }
 
 impl LocalKafka {
     /// Fetches the jars if they are not here yet, starts a broker and waits until it answers.
     pub fn start() -> Result<Self, String> {
+        Self::start_behind(&[])
+    }
+
+    /// The same with a listener more for each proxy that listens on one of these ports: a client
+    /// that comes by a proxy is told to stay there.
+    pub fn start_behind(proxies: &[u16]) -> Result<Self, String> {
         waiting("Apache Kafka from its jars", || {
             let jars = jars()?;
             let folder =
                 std::env::temp_dir().join(format!("holdback-kafka-{:016x}", rand::random::<u64>()));
             fs::create_dir(&folder).map_err(|error| error.to_string())?;
+            let free = || free_port().map_err(|error| error.to_string());
+            let behind: Result<_, String> =
+                proxies.iter().map(|proxy| Ok((free()?, *proxy))).collect();
             let mut kafka = Self {
                 jars,
                 folder,
-                port: free_port().map_err(|error| error.to_string())?,
+                port: free()?,
+                behind: behind?,
                 server: None,
             };
             kafka.format()?;
@@ -64,6 +76,16 @@ impl LocalKafka {
 
     pub fn brokers(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Where the broker listens for each proxy.
+    pub fn behind(&self) -> Vec<u16> {
+        self.behind.iter().map(|(port, _)| *port).collect()
+    }
+
+    /// The broker's process id, while it runs.
+    pub fn id(&self) -> Option<u32> {
+        self.server.as_ref().map(Supervised::id)
     }
 
     /// Ends the broker as `kill -9` does. The data stay.
@@ -83,12 +105,20 @@ impl LocalKafka {
     fn format(&self) -> Result<(), String> {
         let Self { port, folder, .. } = self;
         let controller = free_port().map_err(|error| error.to_string())?;
+        let mut listeners = String::new();
+        let mut advertised = String::new();
+        let mut protocols = String::new();
+        for (number, (listens, proxy)) in self.behind.iter().enumerate() {
+            listeners += &format!(",PROXIED{number}://127.0.0.1:{listens}");
+            advertised += &format!(",PROXIED{number}://127.0.0.1:{proxy}");
+            protocols += &format!(",PROXIED{number}:PLAINTEXT");
+        }
         let mut properties = format!(
             "process.roles=broker,controller\nnode.id=1\n\
-             listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
-             advertised.listeners=PLAINTEXT://127.0.0.1:{port}\n\
+             listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}{listeners}\n\
+             advertised.listeners=PLAINTEXT://127.0.0.1:{port}{advertised}\n\
              controller.listener.names=CONTROLLER\n\
-             listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT\n\
+             listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT{protocols}\n\
              controller.quorum.voters=1@127.0.0.1:{controller}\n\
              log.dirs={}/data\n",
             folder.display()

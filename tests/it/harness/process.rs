@@ -6,13 +6,13 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use holdback::demo::child::Supervised;
 
-use super::{TestBed, say};
+use super::{TestBed, environment, say};
 
 /// How long a process may take to be ready; a machine busy with other tests is slow.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -34,7 +34,10 @@ pub struct Ended {
 
 /// The program with the settings of this test; `more` is added, an empty value takes away.
 pub fn holdback(bed: &TestBed, arguments: &[&str], more: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_holdback"));
+    // Another build of it, to keep while this one changes.
+    let program = environment("HOLDBACK_TEST_PROGRAM");
+    let mut command =
+        Command::new(program.unwrap_or_else(|| env!("CARGO_BIN_EXE_holdback").to_owned()));
     command
         .args(arguments)
         // No settings file lies here.
@@ -103,6 +106,26 @@ impl Process {
             log,
             started: Instant::now(),
         }
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.server.id()
+    }
+
+    /// Where its log is.
+    pub fn log_path(&self) -> &Path {
+        &self.log
+    }
+
+    /// How it ended, if it did.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.server.ended().expect("a state")
+    }
+
+    /// Sends a signal by its name without `SIG`, without waiting for what comes of it.
+    pub fn signal(&mut self, name: &str) {
+        self.server.signal(name).expect("a signal");
     }
 
     /// What it has logged so far.
