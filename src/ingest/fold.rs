@@ -115,7 +115,7 @@ impl Work<'_> {
     }
 
     /// Books an outcome: its lines and the parked facts that it refused.
-    fn take(
+    pub(super) fn take(
         &mut self,
         key: &OrderKey,
         outcome: Outcome,

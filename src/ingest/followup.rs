@@ -19,12 +19,11 @@ use super::indirect::Placed;
 use super::reviews::before_resuming;
 use super::work::Work;
 use crate::http::Heartbeat;
-use crate::rules::decide::{self, World};
+use crate::rules::decide::{self, Outcome, World};
 use crate::rules::ids::MerchantId;
+use crate::rules::order::Order;
 use crate::store::agreements::Catalogue;
 use crate::store::cases::OrderKey;
-use crate::store::journal::Lines;
-use crate::store::recovery::Purses;
 use crate::store::{Store, StoreError};
 
 /// Orders per step.
@@ -71,9 +70,9 @@ impl FollowUp {
                 self.seen = Some(began_at);
             } else {
                 self.work_on(&waiting, |order, world| {
-                    decide::resume(order, world).map(|outcome| outcome.entries).unwrap_or_else(|refusal| {
+                    decide::resume(order, world).unwrap_or_else(|refusal| {
                         tracing::error!(alarm = "sale_can_not_be_held", merchant = %order.merchant, order = %order.id, %refusal, "this sale waits for another agreement");
-                        Vec::new()
+                        Outcome::told(Vec::new())
                     })
                 })
                 .await?;
@@ -85,7 +84,9 @@ impl FollowUp {
         if outdated.is_empty() {
             return self.take_up_reversals().await;
         }
-        self.work_on(&outdated, decide::recompute).await?;
+        let recompute =
+            |order: &mut Order, world: World<'_>| Outcome::told(decide::recompute(order, world));
+        self.work_on(&outdated, recompute).await?;
         Ok(true)
     }
 
@@ -129,7 +130,7 @@ impl FollowUp {
     async fn work_on(
         &mut self,
         keys: &[OrderKey],
-        decide: impl Fn(&mut crate::rules::order::Order, World<'_>) -> Vec<crate::rules::entry::Entry>,
+        decide: impl Fn(&mut Order, World<'_>) -> Outcome,
     ) -> Result<(), StoreError> {
         let mut merchants: Vec<MerchantId> =
             keys.iter().map(|(merchant, _)| merchant.clone()).collect();
@@ -141,9 +142,9 @@ impl FollowUp {
         let mut cases = tx.load_orders(keys, &mut self.catalogue, &reparse).await?;
         before_resuming(&mut tx, &self.catalogue, &mut cases, &self.rules).await?;
         let calendars = self.catalogue.calendars();
-        let mut purses = Purses::default();
-        deposits::purses_of(&mut tx, &mut purses, &cases, &[]).await?;
-        let mut lines = Lines::default();
+        let rules = Arc::clone(&self.rules);
+        let mut work = Work::on(&[], &rules);
+        deposits::purses_of(&mut tx, &mut work.purses, &cases, &[]).await?;
         for (key, case) in &mut cases {
             let agreements = self.catalogue.of(&key.0);
             let world = World {
@@ -153,16 +154,14 @@ impl FollowUp {
                 approval: &self.rules.approval,
             };
             let purse = purse_of(&case.order, None);
-            case.order.purse = purse.as_ref().and_then(|key| purses.lend(key));
-            lines.add(&key.0, decide(&mut case.order, world), case.source);
-            purses.take_back(purse, case.order.purse.take());
+            case.order.purse = purse.as_ref().and_then(|key| work.purses.lend(key));
+            let outcome = decide(&mut case.order, world);
+            work.purses.take_back(purse, case.order.purse.take());
+            work.take(key, outcome, case.source, &mut case.messages);
         }
+        work.block(&self.catalogue, &mut cases, tx.now);
         tx.save_orders(&cases, &self.catalogue).await?;
-        deposits::settle(&mut tx, &mut purses, &mut lines).await?;
-        if !lines.is_empty() {
-            let numbers = tx.number_lines(&lines).await?;
-            tx.append(&lines, &numbers).await?;
-        }
+        work.finish(&mut tx).await?;
         tx.commit().await
     }
 }

@@ -4,7 +4,7 @@ use super::books::Sink;
 use super::{OrderKey, Simulation, purses};
 use crate::ingest::deposits::brought;
 use crate::ingest::fold::{self, is_indirect, own_id, stranger, suspicion};
-use crate::rules::decide::{self, Verdict, World};
+use crate::rules::decide::{self, Outcome, Verdict, World};
 use crate::rules::fact::{FactKey, FactKind, OrderFact};
 use crate::rules::ids::{CalendarId, MerchantId};
 use crate::rules::release;
@@ -40,16 +40,7 @@ impl<S: Sink> Simulation<S> {
                     case.lines.push((fact.key(), line));
                 }
                 self.say_all(&key.0, &outcome.entries)?;
-                for parked in &outcome.unparked {
-                    self.line_of(place, parked);
-                }
-                for (parked, refusal) in &outcome.refused {
-                    let line = self.line_of(place, parked).unwrap_or(line);
-                    self.orders.homes.remove(&known_as(&key.0, parked));
-                    let moves_money = !is_indirect(parked.kind);
-                    let rejection = fold::rejection(refusal, moves_money, &key.0, &key.1);
-                    self.reject(line, &rejection)?;
-                }
+                self.taken_up(place, &key, line, &outcome)?;
                 if let Some(id) = id.filter(|(_, kind, _)| *kind == fact.key().kind) {
                     let home = || fact.order.clone();
                     self.orders.homes.entry(id).or_insert_with(home);
@@ -60,6 +51,27 @@ impl<S: Sink> Simulation<S> {
         self.find_strangers(place, &key, waited_for);
         self.changed(place, &looks);
         self.take_up_reversals(fact)
+    }
+
+    /// After facts that had waited were taken up: forgets their lines, refuses those that did not fit.
+    fn taken_up(
+        &mut self,
+        place: usize,
+        key: &OrderKey,
+        line: u64,
+        outcome: &Outcome,
+    ) -> anyhow::Result<()> {
+        for parked in &outcome.unparked {
+            self.line_of(place, parked);
+        }
+        for (parked, refusal) in &outcome.refused {
+            let line = self.line_of(place, parked).unwrap_or(line);
+            self.orders.homes.remove(&known_as(&key.0, parked));
+            let moves_money = !is_indirect(parked.kind);
+            let rejection = fold::rejection(refusal, moves_money, &key.0, &key.1);
+            self.reject(line, &rejection)?;
+        }
+        Ok(())
     }
 
     /// The line of a fact that has waited until now.
@@ -123,14 +135,18 @@ impl<S: Sink> Simulation<S> {
     }
 
     /// Looks again at the sales that wait for an agreement.
-    pub(super) fn resume(&mut self) -> anyhow::Result<()> {
+    pub(super) fn resume(&mut self, line: u64) -> anyhow::Result<()> {
         for key in std::mem::take(&mut self.waiting) {
             let place = self.orders.find_or_make(&key);
             self.give_strays_at_last(place);
+            let mut resumed = Outcome::told(Vec::new());
             self.change(&key, |order, world| {
-                let resumed = decide::resume(order, world);
-                resumed.map_or_else(|_| Vec::new(), |outcome| outcome.entries)
+                if let Ok(outcome) = decide::resume(order, world) {
+                    resumed = outcome;
+                }
+                std::mem::take(&mut resumed.entries)
             })?;
+            self.taken_up(place, &key, line, &resumed)?;
         }
         Ok(())
     }

@@ -212,7 +212,7 @@ impl<S: Sink> Simulation<S> {
                     if self.is_new(line, answer, &what)? {
                         let entry = accepted(&agreement, self.orders.late_for(&agreement));
                         self.say(&agreement.merchant_id, &entry)?;
-                        self.resume()?;
+                        self.resume(line)?;
                     }
                 }
                 Fact::Calendar(calendar) => {

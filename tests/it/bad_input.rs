@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::harness::facts::{
     Fact, agreement, closed, confirmed, opened, order, paid, refund, updated,
 };
-use crate::harness::{Holdback, Seen, raw};
+use crate::harness::{Holdback, Seen, eventually, raw};
 
 #[tokio::test(flavor = "multi_thread")]
 #[expect(clippy::too_many_lines, reason = "a table of what can be wrong")]
@@ -197,6 +197,38 @@ async fn a_kept_fact_that_is_refused_when_its_order_comes_is_a_dead_letter_with_
     hb.send(too_much);
     hb.applied().await;
     assert_eq!(hb.reasons().await, ["refund_exceeds_order"; 2]);
+    hb.checked_end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kept_fact_that_is_refused_when_an_agreement_comes_is_a_dead_letter_and_keeps_the_order()
+{
+    let mut hb = Holdback::start("kept-resumed", "11-03 12:00").await;
+    let too_much = refund("M-1", "O-1", "R-1", "100.01", "11-03 02:00");
+    hb.send(too_much.clone());
+    hb.send(order("M-1", "O-1", "100", "11-03"));
+    hb.applied().await;
+    assert_eq!(hb.number("SELECT count(*) FROM holds").await, 0);
+    assert_eq!(hb.number("SELECT count(*) FROM dead_letters").await, 0);
+    hb.send(agreement("*", "AG-1"));
+    hb.applied().await;
+    eventually("the sale is applied", async || {
+        let holds = hb.number("SELECT count(*) FROM holds").await;
+        (holds == 1).then_some(()).ok_or(format!("{holds} holds"))
+    })
+    .await;
+    hb.pass_to("11-10").await;
+    hb.tells(
+        "M-1",
+        "
+        O-1 sale holds 100.00 until 11-10
+        O-1 blocked 100.00 of 100.00 by review
+    ",
+    )
+    .await;
+    let letters = hb.dead_letters().await;
+    assert_eq!(letters.len(), 1, "{:#?}", told(&letters));
+    assert_eq!(letters[0].json(), too_much.data);
     hb.checked_end().await;
 }
 

@@ -376,6 +376,15 @@ impl<'a> Step<'a> {
 }
 
 impl Outcome {
+    /// What no message has brought, and what follows from it.
+    #[must_use]
+    pub fn told(entries: Vec<Entry>) -> Self {
+        Self {
+            entries,
+            ..Self::new(Verdict::Applied)
+        }
+    }
+
     fn new(verdict: Verdict) -> Self {
         Self {
             verdict,
