@@ -214,7 +214,9 @@ async fn a_kept_fact_that_is_refused_when_an_agreement_comes_is_a_dead_letter_an
     hb.applied().await;
     eventually("the sale is applied", async || {
         let holds = hb.number("SELECT count(*) FROM holds").await;
-        (holds == 1).then_some(()).ok_or(format!("{holds} holds"))
+        (holds == 1)
+            .then_some(())
+            .ok_or_else(|| format!("{holds} holds"))
     })
     .await;
     hb.pass_to("11-10").await;
