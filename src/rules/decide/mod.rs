@@ -8,6 +8,7 @@ mod block;
 mod charge;
 mod give_back;
 mod import;
+mod outcome;
 mod reapply;
 mod review;
 mod sale;
@@ -18,16 +19,17 @@ use std::sync::Arc;
 use super::agreement::{Agreement, in_force};
 use super::calendar::Calendars;
 use super::entry::{Account, Entry, Event, RescheduleReason, Transfer};
-use super::fact::{Completed, FactKey, OrderEvent, OrderFact};
+use super::fact::{Completed, OrderEvent, OrderFact};
 use super::hold::{Dates, Hold};
 use super::ids::HoldId;
-use super::money::{Amount, MoneyError};
+use super::money::Amount;
 use super::order::{Block, Noted, Order};
 use super::review::Approval;
 use super::settlement;
 use super::time::Instant;
 
 pub use import::{Imported, ImportedHold, import};
+pub use outcome::{Outcome, Refusal, Verdict};
 pub use reapply::{Stays, reapply};
 pub use review::{rule, watch};
 
@@ -40,55 +42,6 @@ pub struct World<'a> {
     /// The database's time.
     pub now: Instant,
     pub approval: &'a Approval,
-}
-
-/// What became of a fact.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
-    pub verdict: Verdict,
-    pub entries: Vec<Entry>,
-    /// Parked facts that could be applied now.
-    pub unparked: Vec<FactKey>,
-    /// Parked facts that were refused when their turn came: dead letters.
-    pub refused: Vec<(FactKey, Refusal)>,
-    /// What somebody should look at, for metrics and logs.
-    pub alarms: Vec<&'static str>,
-}
-
-/// What became of the fact itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    Applied,
-    /// Kept until what it belongs to comes.
-    Kept,
-    /// The same message again: nothing happens.
-    Duplicate,
-}
-
-/// Why a fact can't be accepted. The text is the dead letter's detail.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// Same key, other content.
-    #[error("conflict: {0}")]
-    Conflict(String),
-    /// Other currency than the order's, other order than the dispute's.
-    #[error("mismatch: {0}")]
-    Mismatch(String),
-    /// An amount that does not fit the order's currency, or a sum that overflows.
-    #[error("money: {0}")]
-    Money(String),
-    /// Refunds exceed the order and its agreement says reject.
-    #[error("refunds exceed the order")]
-    RefundExceedsOrder,
-    /// A review's decision by message about more than a message may decide.
-    #[error("the order is above approval.above: a review of it is decided by persons")]
-    NeedsApproval,
-}
-
-impl From<MoneyError> for Refusal {
-    fn from(error: MoneyError) -> Self {
-        Self::Money(error.to_string())
-    }
 }
 
 /// Applies one fact, then every parked fact whose turn has come, in order of business time, then
@@ -372,27 +325,6 @@ impl<'a> Step<'a> {
     ) {
         let event = self.order.holds[position].rescheduled(amount, dates, reason);
         self.say(Some(position), Event::HoldRescheduled(event), None);
-    }
-}
-
-impl Outcome {
-    /// What no message has brought, and what follows from it.
-    #[must_use]
-    pub fn told(entries: Vec<Entry>) -> Self {
-        Self {
-            entries,
-            ..Self::new(Verdict::Applied)
-        }
-    }
-
-    fn new(verdict: Verdict) -> Self {
-        Self {
-            verdict,
-            entries: Vec::new(),
-            unparked: Vec::new(),
-            refused: Vec::new(),
-            alarms: Vec::new(),
-        }
     }
 }
 
