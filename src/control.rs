@@ -108,8 +108,7 @@ impl Control {
         tx.save_controls(date, &closing).await?;
         let mut lines = Lines::default();
         lines.add(&MerchantId::platform(), entries, None);
-        let numbers = tx.number_lines(&lines).await?;
-        tx.append(&lines, &numbers).await?;
+        tx.write(&lines).await?;
         tx.commit().await
     }
 }

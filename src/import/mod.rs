@@ -134,8 +134,7 @@ pub async fn take_over(
         Ok(noted) if run.faults.is_empty() && !noted.is_empty() && !dry_run => {
             let mut journal = run.lines;
             journal.are_by(operation);
-            let numbers = tx.number_lines(&journal).await?;
-            tx.append(&journal, &numbers).await?;
+            tx.write(&journal).await?;
             tx.note_imports(&noted, operation).await?;
             tx.keep_operation(&kept(operation, by, &run.done)).await?;
             tx.commit().await?;

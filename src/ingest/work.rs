@@ -53,10 +53,7 @@ impl<'a> Work<'a> {
     pub(super) async fn finish(mut self, tx: &mut Tx) -> Result<Applied, StoreError> {
         deposits::settle(tx, &mut self.purses, &mut self.lines).await?;
         tx.refuse(&self.letters).await?;
-        if !self.lines.is_empty() {
-            let numbers = tx.number_lines(&self.lines).await?;
-            tx.append(&self.lines, &numbers).await?;
-        }
+        tx.write(&self.lines).await?;
         self.applied.lines = self.lines.len();
         Ok(self.applied)
     }

@@ -335,10 +335,7 @@ impl Operator {
         lines.add_by(&key.0, decided.entries, act.id);
         tx.save_orders(&cases, &catalogue).await?;
         tx.save_purses(&mut purses).await?;
-        if !lines.is_empty() {
-            let numbers = tx.number_lines(&lines).await?;
-            tx.append(&lines, &numbers).await?;
-        }
+        tx.write(&lines).await?;
         Ok(outcome)
     }
 

@@ -49,8 +49,7 @@ impl Operator {
         tx.save_purses(&mut purses).await?;
         let mut lines = Lines::default();
         lines.add_by(merchant, entries, act.id);
-        let numbers = tx.number_lines(&lines).await?;
-        tx.append(&lines, &numbers).await?;
+        tx.write(&lines).await?;
         Ok(outcome)
     }
 
@@ -94,8 +93,7 @@ impl Operator {
         tx.save_receivable(merchant, &receivable).await?;
         let mut lines = Lines::default();
         lines.add_by(merchant, [entry], act.id);
-        let numbers = tx.number_lines(&lines).await?;
-        tx.append(&lines, &numbers).await?;
+        tx.write(&lines).await?;
         Ok(outcome)
     }
 }

@@ -139,8 +139,7 @@ impl Operator {
         tx.orders_of_reviews(&reviews(&cases, &rewritten)).await?;
         tx.drop_holds(&mut cases, &rewritten).await?;
         tx.save_orders(&cases, &catalogue).await?;
-        let numbers = tx.number_lines(&lines).await?;
-        tx.append(&lines, &numbers).await?;
+        tx.write(&lines).await?;
         if total.operation.is_none() {
             tx.keep_operation(&it.operation(operation, by)?).await?;
         }

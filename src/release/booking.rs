@@ -241,10 +241,7 @@ pub(super) async fn close(
         mode.cast_end(&mut end);
         lines.add(&part.key.0, [end], None);
     }
-    if !lines.is_empty() {
-        let numbers = tx.number_lines(&lines).await?;
-        tx.append(&lines, &numbers).await?;
-    }
+    tx.write(&lines).await?;
     Ok(parts.len())
 }
 

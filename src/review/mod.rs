@@ -99,10 +99,7 @@ impl Reviews {
 
     async fn save(&self, mut tx: Tx, cases: &Cases, lines: &Lines) -> Result<(), StoreError> {
         tx.save_orders(cases, &self.catalogue).await?;
-        if !lines.is_empty() {
-            let numbers = tx.number_lines(lines).await?;
-            tx.append(lines, &numbers).await?;
-        }
+        tx.write(lines).await?;
         tx.commit().await
     }
 }

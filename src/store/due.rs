@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::agreements::Catalogue;
 use super::cases::OrderKey;
-use super::hold_rows::HoldRow;
+use super::hold_rows::{HoldRow, hold_rows};
 use super::hold_writes::{HoldChange, tails};
 use super::types::{column, currency, order_key};
 use super::{StoreError, Tx, failed};
@@ -104,20 +104,8 @@ impl Tx {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
-        let rows = sqlx::query_as!(
-            HoldRow,
-            r#"SELECT h.merchant_id, h.order_id, h.term_no, h.hold_id, h.term, h.currency,
-                      h.agreement_no, h.original, h.left_now, h.consumed, h.released, h.reversed,
-                      h.blocked, h.barred, h.anchor_at AS "anchor_at: Instant",
-                      h.cleared_at AS "cleared_at: Instant",
-                      h.window_ends_at AS "window_ends_at: Instant",
-                      h.eligible_at AS "eligible_at: Instant",
-                      h.release_at AS "release_at: Instant",
-                      h.settlement_on AS "settlement_on: jiff_sqlx::Date", h.tails,
-                      h.limit_at AS "limit_at: Instant",
-                      h.limit_alerted_at AS "limit_alerted_at: Instant",
-                      h.calendar_version, h.releases, h.traceparent
-               FROM holds h
+        let rows = hold_rows!(
+            r#"FROM holds h
                JOIN unnest($1::text[], $2::text[], $3::smallint[])
                    AS k (merchant_id, order_id, term_no)
                  ON h.merchant_id = k.merchant_id AND h.order_id = k.order_id
@@ -131,9 +119,13 @@ impl Tx {
         .fetch_all(&mut *self.inner)
         .await
         .map_err(failed("lock due holds"))?;
-        let numbers: Vec<i64> = rows.iter().map(|row| row.agreement_no).collect();
-        self.agreements_by_no(&numbers, catalogue).await?;
-        rows.iter().map(|row| due_hold(row, catalogue)).collect()
+        let claims = self.claims(&rows, catalogue).await?;
+        let due = claims.into_iter().zip(&rows).map(|(claim, row)| DueHold {
+            before: claim.hold.clone(),
+            claim,
+            agreement_no: row.agreement_no,
+        });
+        Ok(due.collect())
     }
 
     /// The holds of these orders that are past their limit and blocked, as they are, not locked.
@@ -146,20 +138,8 @@ impl Tx {
         now: Instant,
         catalogue: &mut Catalogue,
     ) -> Result<Vec<Claim>, StoreError> {
-        let rows = sqlx::query_as!(
-            HoldRow,
-            r#"SELECT h.merchant_id, h.order_id, h.term_no, h.hold_id, h.term, h.currency,
-                      h.agreement_no, h.original, h.left_now, h.consumed, h.released, h.reversed,
-                      h.blocked, h.barred, h.anchor_at AS "anchor_at: Instant",
-                      h.cleared_at AS "cleared_at: Instant",
-                      h.window_ends_at AS "window_ends_at: Instant",
-                      h.eligible_at AS "eligible_at: Instant",
-                      h.release_at AS "release_at: Instant",
-                      h.settlement_on AS "settlement_on: jiff_sqlx::Date", h.tails,
-                      h.limit_at AS "limit_at: Instant",
-                      h.limit_alerted_at AS "limit_alerted_at: Instant",
-                      h.calendar_version, h.releases, h.traceparent
-               FROM holds h
+        let rows = hold_rows!(
+            r#"FROM holds h
                JOIN unnest($1::text[], $2::text[]) AS k (merchant_id, order_id)
                  ON h.merchant_id = k.merchant_id AND h.order_id = k.order_id
                WHERE h.limit_at <= $3 AND h.blocked > 0 AND NOT h.barred"#,
@@ -170,6 +150,15 @@ impl Tx {
         .fetch_all(&mut *self.inner)
         .await
         .map_err(failed("read holds past their limit"))?;
+        self.claims(&rows, catalogue).await
+    }
+
+    /// Holds with their agreements, which are read where the catalogue does not know them.
+    pub(super) async fn claims(
+        &mut self,
+        rows: &[HoldRow],
+        catalogue: &mut Catalogue,
+    ) -> Result<Vec<Claim>, StoreError> {
         let numbers: Vec<i64> = rows.iter().map(|row| row.agreement_no).collect();
         self.agreements_by_no(&numbers, catalogue).await?;
         rows.iter().map(|row| claim(row, catalogue)).collect()
@@ -242,17 +231,8 @@ impl Tx {
     }
 }
 
-fn due_hold(row: &HoldRow, catalogue: &Catalogue) -> Result<DueHold, StoreError> {
-    let claim = claim(row, catalogue)?;
-    Ok(DueHold {
-        before: claim.hold.clone(),
-        claim,
-        agreement_no: row.agreement_no,
-    })
-}
-
 /// A row with its agreement, which the catalogue knows by now.
-pub(super) fn claim(row: &HoldRow, catalogue: &Catalogue) -> Result<Claim, StoreError> {
+fn claim(row: &HoldRow, catalogue: &Catalogue) -> Result<Claim, StoreError> {
     let (merchant, order) = order_key(&row.merchant_id, &row.order_id)?;
     Ok(Claim {
         merchant,

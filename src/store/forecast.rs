@@ -6,8 +6,7 @@ use jiff::civil::Date;
 use jiff_sqlx::ToSqlx;
 
 use super::agreements::Catalogue;
-use super::due::claim;
-use super::hold_rows::HoldRow;
+use super::hold_rows::hold_rows;
 use super::types::{currency, merchant_id};
 use super::{Store, StoreError, failed};
 use crate::rules::ids::{MerchantId, OrderId};
@@ -32,20 +31,8 @@ impl Store {
     ) -> Result<Vec<Claim>, StoreError> {
         let mut tx = self.begin().await?;
         let term = after.map_or(-1, |(_, term)| i16::try_from(term).unwrap_or(i16::MAX));
-        let rows = sqlx::query_as!(
-            HoldRow,
-            r#"SELECT h.merchant_id, h.order_id, h.term_no, h.hold_id, h.term, h.currency,
-                      h.agreement_no, h.original, h.left_now, h.consumed, h.released, h.reversed,
-                      h.blocked, h.barred, h.anchor_at AS "anchor_at: Instant",
-                      h.cleared_at AS "cleared_at: Instant",
-                      h.window_ends_at AS "window_ends_at: Instant",
-                      h.eligible_at AS "eligible_at: Instant",
-                      h.release_at AS "release_at: Instant",
-                      h.settlement_on AS "settlement_on: jiff_sqlx::Date", h.tails,
-                      h.limit_at AS "limit_at: Instant",
-                      h.limit_alerted_at AS "limit_alerted_at: Instant",
-                      h.calendar_version, h.releases, h.traceparent
-               FROM holds h
+        let rows = hold_rows!(
+            r#"FROM holds h
                WHERE h.merchant_id = $1 AND (h.order_id, h.term_no) > ($2, $3)
                  AND h.left_now > 0
                ORDER BY h.order_id, h.term_no LIMIT $4"#,
@@ -57,10 +44,9 @@ impl Store {
         .fetch_all(&mut *tx.inner)
         .await
         .map_err(failed("read unreleased holds"))?;
-        let numbers: Vec<i64> = rows.iter().map(|row| row.agreement_no).collect();
-        tx.agreements_by_no(&numbers, catalogue).await?;
+        let claims = tx.claims(&rows, catalogue).await?;
         tx.rollback().await?;
-        rows.iter().map(|row| claim(row, catalogue)).collect()
+        Ok(claims)
     }
 
     /// A page of the unreleased holds, of all merchants or of one, that may have money which settles on
@@ -84,20 +70,8 @@ impl Store {
             Some((merchant, order, term)) => (merchant.as_str(), order.as_str(), *term),
             None => ("", "", 0),
         };
-        let rows = sqlx::query_as!(
-            HoldRow,
-            r#"SELECT h.merchant_id, h.order_id, h.term_no, h.hold_id, h.term, h.currency,
-                      h.agreement_no, h.original, h.left_now, h.consumed, h.released, h.reversed,
-                      h.blocked, h.barred, h.anchor_at AS "anchor_at: Instant",
-                      h.cleared_at AS "cleared_at: Instant",
-                      h.window_ends_at AS "window_ends_at: Instant",
-                      h.eligible_at AS "eligible_at: Instant",
-                      h.release_at AS "release_at: Instant",
-                      h.settlement_on AS "settlement_on: jiff_sqlx::Date", h.tails,
-                      h.limit_at AS "limit_at: Instant",
-                      h.limit_alerted_at AS "limit_alerted_at: Instant",
-                      h.calendar_version, h.releases, h.traceparent
-               FROM holds h
+        let rows = hold_rows!(
+            r#"FROM holds h
                WHERE (h.merchant_id, h.order_id, h.term_no) > ($1, $2, $3) AND h.left_now > 0
                  AND (h.settlement_on <= $4 OR h.tails IS NOT NULL OR h.limit_at <= $4::date + 2)
                ORDER BY h.merchant_id, h.order_id, h.term_no LIMIT $5"#,
@@ -110,10 +84,9 @@ impl Store {
         .fetch_all(&mut *tx.inner)
         .await
         .map_err(failed("read what settles on a date"))?;
-        let numbers: Vec<i64> = rows.iter().map(|row| row.agreement_no).collect();
-        tx.agreements_by_no(&numbers, catalogue).await?;
+        let claims = tx.claims(&rows, catalogue).await?;
         tx.rollback().await?;
-        rows.iter().map(|row| claim(row, catalogue)).collect()
+        Ok(claims)
     }
 
     /// The settlements of a date of which something has been released.

@@ -37,6 +37,30 @@ pub(super) struct HoldRow {
     pub(super) traceparent: Option<String>,
 }
 
+/// A checked query for holds `h` as [`HoldRow`]s: what comes after the columns, from `FROM` on, and
+/// its arguments.
+macro_rules! hold_rows {
+    ($rest:literal, $($arguments:tt)*) => {
+        sqlx::query_as!(
+            $crate::store::hold_rows::HoldRow,
+            r#"SELECT h.merchant_id, h.order_id, h.term_no, h.hold_id, h.term, h.currency,
+                      h.agreement_no, h.original, h.left_now, h.consumed, h.released, h.reversed,
+                      h.blocked, h.barred, h.anchor_at AS "anchor_at: Instant",
+                      h.cleared_at AS "cleared_at: Instant",
+                      h.window_ends_at AS "window_ends_at: Instant",
+                      h.eligible_at AS "eligible_at: Instant",
+                      h.release_at AS "release_at: Instant",
+                      h.settlement_on AS "settlement_on: jiff_sqlx::Date", h.tails,
+                      h.limit_at AS "limit_at: Instant",
+                      h.limit_alerted_at AS "limit_alerted_at: Instant",
+                      h.calendar_version, h.releases, h.traceparent
+               "# + $rest,
+            $($arguments)*
+        )
+    };
+}
+pub(super) use hold_rows;
+
 impl HoldRow {
     pub(super) fn hold(&self) -> Result<Hold, StoreError> {
         let currency = currency(&self.currency)?;

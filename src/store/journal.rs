@@ -104,6 +104,18 @@ impl Lines {
 }
 
 impl Tx {
+    /// Numbers the lines and writes them, if there are any.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn write(&mut self, lines: &Lines) -> Result<(), StoreError> {
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let numbers = self.number_lines(lines).await?;
+        self.append(lines, &numbers).await
+    }
+
     /// Locks the merchants and gives numbers to their lines.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use super::agreements::Catalogue;
 use super::cases::{Case, Cases, OrderKey, Source, SourceTopic};
-use super::hold_rows::HoldRow;
+use super::hold_rows::hold_rows;
 use super::types::{amount, content, currency, unreadable};
 use super::{StoreError, Tx, failed};
 use crate::message::Record;
@@ -115,20 +115,8 @@ impl Tx {
     }
 
     async fn load_holds(&mut self, cases: &mut Cases, found: &Found) -> Result<(), StoreError> {
-        let rows = sqlx::query_as!(
-            HoldRow,
-            r#"SELECT h.merchant_id, h.order_id, h.term_no, h.hold_id, h.term, h.currency,
-                      h.agreement_no, h.original, h.left_now, h.consumed, h.released, h.reversed,
-                      h.blocked, h.barred, h.anchor_at AS "anchor_at: Instant",
-                      h.cleared_at AS "cleared_at: Instant",
-                      h.window_ends_at AS "window_ends_at: Instant",
-                      h.eligible_at AS "eligible_at: Instant",
-                      h.release_at AS "release_at: Instant",
-                      h.settlement_on AS "settlement_on: jiff_sqlx::Date", h.tails,
-                      h.limit_at AS "limit_at: Instant",
-                      h.limit_alerted_at AS "limit_alerted_at: Instant",
-                      h.calendar_version, h.releases, h.traceparent
-               FROM holds h
+        let rows = hold_rows!(
+            r#"FROM holds h
                JOIN unnest($1::text[], $2::text[]) AS k (merchant_id, order_id)
                  ON h.merchant_id = k.merchant_id AND h.order_id = k.order_id
                ORDER BY h.merchant_id COLLATE "C", h.order_id COLLATE "C", h.term_no
