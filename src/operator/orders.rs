@@ -204,17 +204,10 @@ fn let_go(
 
 fn claim(order: &Order, hold: HoldId) -> Result<Claim, OperatorError> {
     let found = order.holds.iter().find(|it| it.id == hold);
-    let Some((found, (sale, agreement))) = found.zip(order.settled()) else {
-        return refuse(format!("order {} has no hold {hold}", order.id));
-    };
-    Ok(Claim {
-        merchant: order.merchant.clone(),
-        order: order.id.clone(),
-        currency: sale.currency,
-        agreement,
-        hold: found.clone(),
-        traceparent: order.traceparent.clone(),
-    })
+    match found.and_then(|found| Claim::of(order, found)) {
+        Some(claim) => Ok(claim),
+        None => refuse(format!("order {} has no hold {hold}", order.id)),
+    }
 }
 
 /// Puts the changed hold back into its order.

@@ -7,7 +7,6 @@
 
 use super::agreement::{Agreement, AtLimit};
 use super::entry::ReleaseReason;
-use super::hold::Hold;
 use super::order::Order;
 use super::release::{self, Claim, Clock, Judgement, Portion};
 use super::time::Instant;
@@ -22,18 +21,8 @@ pub struct Overrun {
 /// An order's holds with what their release needs; none while it is not applied.
 #[must_use]
 pub fn claims(order: &Order) -> Vec<Claim> {
-    let Some((sale, agreement)) = order.settled() else {
-        return Vec::new();
-    };
-    let claim = |hold: &Hold| Claim {
-        merchant: order.merchant.clone(),
-        order: order.id.clone(),
-        currency: sale.currency,
-        agreement: agreement.clone(),
-        hold: hold.clone(),
-        traceparent: order.traceparent.clone(),
-    };
-    order.holds.iter().map(claim).collect()
+    let holds = order.holds.iter();
+    holds.filter_map(|hold| Claim::of(order, hold)).collect()
 }
 
 /// Whether orders under this agreement can come to that, and have another hold besides.

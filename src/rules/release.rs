@@ -13,6 +13,7 @@ use super::entry::{
 use super::hold::{Dates, Hold};
 use super::ids::{MerchantId, OrderId, ReleaseId, SettlementId};
 use super::money::{Amount, Currency, less};
+use super::order::Order;
 use super::recovery::Purse;
 use super::settlement;
 use super::time::Instant;
@@ -334,6 +335,19 @@ pub fn wake_at(hold: &Hold) -> Option<Instant> {
 }
 
 impl Claim {
+    /// One of an order's holds; `None` while the order is not applied.
+    #[must_use]
+    pub fn of(order: &Order, hold: &Hold) -> Option<Self> {
+        Some(Self {
+            merchant: order.merchant.clone(),
+            order: order.id.clone(),
+            currency: order.sale.as_ref()?.value.currency,
+            agreement: order.agreement.clone()?,
+            hold: hold.clone(),
+            traceparent: order.traceparent.clone(),
+        })
+    }
+
     /// The hold's term in its agreement.
     #[must_use]
     pub fn term(&self) -> Option<&Term> {

@@ -262,18 +262,10 @@ impl<S: Sink> Simulation<S> {
         let claims = found
             .into_iter()
             .filter_map(|(_, _, position, place, order)| {
-                let sale = &order.sale.as_ref()?.value;
                 Some(Due {
                     place,
                     position,
-                    claim: Claim {
-                        merchant: order.merchant.clone(),
-                        order: order.id.clone(),
-                        currency: sale.currency,
-                        agreement: order.agreement.clone()?,
-                        hold: order.holds[position].clone(),
-                        traceparent: order.traceparent.clone(),
-                    },
+                    claim: Claim::of(order, &order.holds[position])?,
                 })
             });
         claims.collect()
