@@ -158,7 +158,7 @@ impl World<'_> {
         let outcome = self.break_things(script, boundary);
         self.heal_due(true)?;
         for links in &self.servers.links {
-            links.heal();
+            links.clear();
         }
         let sent = generator.finish();
         outcome?;

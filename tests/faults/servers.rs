@@ -22,6 +22,11 @@ impl Links {
         self.kafka.heal();
         self.postgres.heal();
     }
+
+    pub fn clear(&self) {
+        self.kafka.clear();
+        self.postgres.clear();
+    }
 }
 
 /// Servers and the links to them.

@@ -172,8 +172,19 @@ impl Proxy {
             .weather(|weather| weather.trick = Some((kind, trick)));
     }
 
-    /// Good weather.
+    /// Good weather; what waits for a message waits on.
     pub fn heal(&self) {
+        self.shared.weather(|weather| {
+            let trick = weather.trick;
+            *weather = Weather {
+                trick,
+                ..Weather::default()
+            };
+        });
+    }
+
+    /// Good weather, and nothing waits for a message any more.
+    pub fn clear(&self) {
         self.shared.weather(|weather| *weather = Weather::default());
     }
 }
@@ -181,7 +192,7 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.shared.ended.store(true, Ordering::SeqCst);
-        self.heal();
+        self.clear();
         self.shared.close_all();
         // Wakes the listener.
         drop(TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)));
