@@ -185,13 +185,8 @@ pub fn render(line: &Line<'_>, source: &str) -> Outgoing {
 /// Writes a journal line as one JSON object, `CloudEvents` in structured mode: the headers and the
 /// payload of [`render`], which carry the same.
 pub fn structured(json: &mut Vec<u8>, line: &Line<'_>, source: &str) {
-    write!(
-        json,
-        "{{\"specversion\":\"1.0\",\"id\":\"{}\",\"source\":",
-        line.event_id
-    )
-    .expect("writing to memory does not fail");
-    text(json, "", source);
+    id(json, "{\"specversion\":\"1.0\",\"id\":", line.event_id);
+    text(json, ",\"source\":", source);
     write!(
         json,
         ",\"type\":\"{}\",\"time\":\"{}\",\"subject\":",
@@ -226,7 +221,7 @@ fn payload(json: &mut Vec<u8>, line: &Line<'_>) {
         text(json, ",\"order_id\":", order);
     }
     if let Some(hold) = line.hold {
-        write!(json, ",\"hold_id\":\"{hold}\"").expect("writing to memory does not fail");
+        id(json, ",\"hold_id\":", hold);
     }
     if let Some(currency) = line.currency {
         text(json, ",\"currency\":", currency);
@@ -236,6 +231,11 @@ fn payload(json: &mut Vec<u8>, line: &Line<'_>) {
         json.push(b',');
     }
     json.extend_from_slice(fields.as_bytes());
+}
+
+fn id(json: &mut Vec<u8>, before: &str, value: Uuid) {
+    let mut buffer = Uuid::encode_buffer();
+    text(json, before, value.hyphenated().encode_lower(&mut buffer));
 }
 
 fn text(json: &mut Vec<u8>, before: &str, value: &str) {

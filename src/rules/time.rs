@@ -4,6 +4,7 @@
 use std::fmt;
 
 use jiff::civil::DateTime;
+use jiff::fmt::temporal::DateTimePrinter;
 use jiff::tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,15 @@ impl Instant {
 
     /// The last instant that can be written: stands for "never".
     pub const MAX: Self = Self(Timestamp::MAX);
+
+    /// As the wire shows it.
+    fn written(self) -> String {
+        const SECONDS: DateTimePrinter = DateTimePrinter::new().precision(Some(0));
+        const MICROSECONDS: DateTimePrinter = DateTimePrinter::new().precision(Some(6));
+        let whole = self.0.subsec_nanosecond() == 0;
+        let printer = if whole { SECONDS } else { MICROSECONDS };
+        printer.timestamp_to_string(&self.0)
+    }
 
     /// So many hours later; `None` beyond the year 9999.
     #[must_use]
@@ -78,11 +88,7 @@ impl From<Timestamp> for Instant {
 impl fmt::Display for Instant {
     /// UTC with `Z`; no fraction when it is zero, else six digits.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.subsec_nanosecond() == 0 {
-            write!(f, "{:.0}", self.0)
-        } else {
-            write!(f, "{:.6}", self.0)
-        }
+        f.write_str(&self.written())
     }
 }
 
@@ -94,7 +100,7 @@ impl fmt::Debug for Instant {
 
 impl Serialize for Instant {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(&self.written())
     }
 }
 

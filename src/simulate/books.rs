@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::io;
 
+use foldhash::fast::RandomState;
+
 use crate::message::Rejection;
 use crate::message::outgoing::{EventType, OutTopic};
 use crate::rules::entry::Entry;
@@ -46,7 +48,7 @@ pub trait Sink {
 
 /// Where each merchant's journal stands.
 pub(super) struct Books<S> {
-    merchants: HashMap<MerchantId, Numbers>,
+    merchants: HashMap<MerchantId, Numbers, RandomState>,
     pub(super) sink: S,
 }
 
@@ -60,7 +62,7 @@ struct Numbers {
 impl<S: Sink> Books<S> {
     pub(super) fn new(sink: S) -> Self {
         Self {
-            merchants: HashMap::new(),
+            merchants: HashMap::default(),
             sink,
         }
     }

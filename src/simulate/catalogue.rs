@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+
 use crate::rules::agreement::Agreement;
 use crate::rules::calendar::{Calendar, Calendars};
 use crate::rules::fact::ContentHash;
@@ -17,7 +19,7 @@ pub(super) struct Catalogue {
     known_calendars: HashMap<(CalendarId, u64), ContentHash>,
     own: HashMap<MerchantId, Vec<Arc<Agreement>>>,
     /// A merchant's own and the platform's, put together when first asked for.
-    of: HashMap<MerchantId, Arc<[Arc<Agreement>]>>,
+    of: HashMap<MerchantId, Arc<[Arc<Agreement>]>, RandomState>,
     calendars: Arc<Calendars>,
 }
 

@@ -21,22 +21,25 @@ impl<S: Sink> Simulation<S> {
         let credits = self.agenda.credits(now);
         self.release_credits(&credits)?;
         let due = self.agenda.due(now);
-        let due = self.claims(&due);
         let clock = Clock {
             now,
             gate: Some(now),
             not_before: Instant::new(jiff::Timestamp::MIN),
         };
-        let overruns = self.overruns(&due, clock);
-        self.release_due(due, &overruns, clock)?;
-        let gone = overruns.into_iter();
-        let gone: Vec<_> = gone.map(|(place, it)| (place, it.term_no)).collect();
-        let due = self.claims(&gone);
-        let gone: Vec<_> = due
-            .iter()
-            .map(|due| (due.place, due.claim.hold.id))
-            .collect();
-        self.release_due(due, &Overruns::new(), clock)?;
+        let mut gone = Vec::new();
+        for holds in self.by_merchant(&due) {
+            let due = self.claims(&holds);
+            let overruns = self.overruns(&due, clock);
+            self.release_due(due, &overruns, clock)?;
+            gone.extend(overruns.iter().map(|(place, it)| (*place, it.term_no)));
+        }
+        let due = self.by_merchant(&gone);
+        let mut gone = Vec::new();
+        for holds in due {
+            let due = self.claims(&holds);
+            gone.extend(due.iter().map(|due| (due.place, due.claim.hold.id)));
+            self.release_due(due, &Overruns::new(), clock)?;
+        }
         for (place, hold) in gone {
             let Some(order) = self.orders.at(place).map(|case| &case.order) else {
                 continue;

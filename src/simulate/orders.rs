@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use foldhash::fast::RandomState;
 use jiff::SignedDuration;
 
 use crate::ingest::fold::OwnId;
@@ -32,9 +33,9 @@ struct Namesakes {
 pub(super) struct Orders {
     cases: Vec<Option<Box<Case>>>,
     vacant: Vec<usize>,
-    by_id: HashMap<OrderId, Namesakes>,
+    by_id: HashMap<OrderId, Namesakes, RandomState>,
     /// The order that each refund and dispute belongs to.
-    pub(super) homes: HashMap<OwnId, OrderId>,
+    pub(super) homes: HashMap<OwnId, OrderId, RandomState>,
     /// Finished orders in the order in which they finished.
     finished: VecDeque<(Instant, usize)>,
 }

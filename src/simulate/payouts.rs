@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
+
 use crate::ingest::answers;
 use crate::message::Rejection;
 use crate::rules::entry::{Entry, Event};
@@ -13,9 +15,10 @@ use crate::store::payouts::{ResultKey, result_key};
 /// The releases that payouts may answer, and the answers so far.
 #[derive(Default)]
 pub(super) struct Payouts {
-    /// Each with the settlement that it is part of.
-    releases: HashMap<ReleaseId, (Payout, Option<SettlementId>)>,
-    settlements: HashMap<SettlementId, Together>,
+    /// Each with the settlement that it is part of; boxed, for there are many and a map has room
+    /// for twice as many as it has.
+    releases: HashMap<ReleaseId, Box<(Payout, Option<SettlementId>)>, RandomState>,
+    settlements: HashMap<SettlementId, Together, RandomState>,
     known: HashMap<ResultKey, ContentHash>,
 }
 
@@ -46,8 +49,8 @@ impl Payouts {
             state: PayoutState::Issued,
             at: None,
         };
-        self.releases
-            .insert(release.release_id, (payout, release.settlement_id));
+        let known = Box::new((payout, release.settlement_id));
+        self.releases.insert(release.release_id, known);
     }
 
     /// Applies a result to the releases that it is about.
@@ -67,7 +70,7 @@ impl Payouts {
         let releases = releases.map_or(single, |it| it.releases.as_slice());
         let mut entries = Vec::new();
         for release in releases {
-            let payout = self.releases.get_mut(release).map(|(payout, _)| payout);
+            let payout = self.releases.get_mut(release).map(|known| &mut known.0);
             if let Some(payout) = payout.filter(|it| it.merchant == result.merchant) {
                 entries.append(&mut payout::apply(payout, result));
             }
@@ -78,7 +81,7 @@ impl Payouts {
     /// Forgets a release of an order that is forgotten.
     pub(super) fn forget(&mut self, release: ReleaseId) {
         let known = self.releases.remove(&release);
-        let Some(settlement) = known.and_then(|(_, settlement)| settlement) else {
+        let Some(settlement) = known.and_then(|known| known.1) else {
             return;
         };
         if let Some(together) = self.settlements.get_mut(&settlement) {

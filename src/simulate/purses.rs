@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use foldhash::fast::RandomState;
+
 use super::Simulation;
 use super::books::Sink;
 use super::orders::{Case, Orders};
@@ -24,7 +26,7 @@ use crate::store::recovery::PurseKey;
 /// What every merchant has and owes.
 #[derive(Default)]
 pub(super) struct Purses {
-    rows: HashMap<PurseKey, Row>,
+    rows: HashMap<PurseKey, Row, RandomState>,
     known: HashMap<TransactionKey, ContentHash>,
     adjusted: HashMap<AdjustmentKey, ContentHash>,
     /// Credits of no order, which the clock releases.
