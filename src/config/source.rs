@@ -258,11 +258,17 @@ impl Reader {
     }
 }
 
-/// Reads a secret out of its file, without the line end that editors and `echo` leave.
+/// Reads a secret out of its file, without the line end that editors and `echo` leave. What is no
+/// absolute path is not shown: it may be the secret itself.
 pub(super) fn read_secret_file(path: &str) -> Result<SecretString, String> {
+    let shown = if Path::new(path.trim()).is_absolute() {
+        path
+    } else {
+        "a file of that name"
+    };
     std::fs::read_to_string(path.trim())
         .map(|text| SecretString::from(text.trim_end_matches(['\r', '\n'])))
-        .map_err(|error| format!("can't read the secret in {path}: {error}"))
+        .map_err(|error| format!("can't read the secret in {shown}: {error}"))
 }
 
 fn read_table(path: &Path) -> Result<toml::Table, String> {

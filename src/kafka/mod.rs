@@ -47,8 +47,12 @@ pub enum Error {
 impl From<KafkaError> for Error {
     fn from(error: KafkaError) -> Self {
         match error {
-            // The display of this variant contains the value, which may be a secret.
-            KafkaError::ClientConfig(_, why, key, _) => {
+            // The display of this variant contains the value, which may be a secret, and so may the
+            // reason.
+            KafkaError::ClientConfig(_, mut why, key, value) => {
+                if !value.is_empty() {
+                    why = why.replace(&value, "…");
+                }
                 Error::Setting(format!("Kafka property {key}: {why}"))
             }
             KafkaError::ClientCreation(why) => Error::Setting(format!("Kafka client: {why}")),
