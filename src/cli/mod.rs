@@ -47,7 +47,7 @@ pub enum Command {
     /// Runs the service until SIGTERM or Ctrl-C
     Run(RunArgs),
     /// Creates or upgrades the tables in Postgres
-    Migrate,
+    Migrate(MigrateArgs),
     /// Creates the topics that are missing and says what is there
     Topics(TopicsArgs),
     /// Checks settings, database, tables, broker and topics, and changes nothing
@@ -137,6 +137,14 @@ impl RunArgs {
     pub fn roles(&self) -> BTreeSet<Role> {
         self.roles.iter().copied().collect()
     }
+}
+
+#[derive(Debug, Args)]
+pub struct MigrateArgs {
+    /// Prints the SQL that makes the roles for least privilege, and does nothing else; a superuser
+    /// runs it before the first `migrate`
+    #[arg(long)]
+    pub print_roles: bool,
 }
 
 #[derive(Debug, Args)]

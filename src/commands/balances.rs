@@ -1,20 +1,15 @@
 //! `holdback balances`: what stands on a merchant's accounts, out of the journal, and what of the
 //! deposit they may have back.
 
-use std::sync::Arc;
-
 use rust_decimal::Decimal;
 
 use super::{open_store, say, say_shadow};
 use crate::cli::BalancesArgs;
 use crate::config::Config;
-use crate::rules::agreement::{Agreement, in_force};
+use crate::rules::agreement::in_force;
 use crate::rules::balance::{Balance, Balances};
-use crate::rules::ids::MerchantId;
 use crate::rules::money::{Amount, Currency};
 use crate::rules::time::Instant;
-use crate::store::agreements::Catalogue;
-use crate::store::{Store, StoreError};
 
 pub(super) async fn run(config: &Config, args: &BalancesArgs) -> anyhow::Result<()> {
     let store = open_store(config).await?;
@@ -25,7 +20,7 @@ pub(super) async fn run(config: &Config, args: &BalancesArgs) -> anyhow::Result<
         Some(at) => at,
         None => store.now().await?,
     };
-    let agreements = agreements(&store, &args.merchant).await?;
+    let agreements = store.agreements_for(&args.merchant).await?;
     let withdrawable = |balances: &Balances, currency: Currency| {
         let required = in_force(&agreements, &args.merchant, currency, at);
         let required = required.map_or(Decimal::ZERO, |it| it.deposit.required);
@@ -64,17 +59,4 @@ pub(super) async fn run(config: &Config, args: &BalancesArgs) -> anyhow::Result<
     }
     say_shadow(store.release_mode().await?);
     Ok(())
-}
-
-/// The merchant's own agreements and those for all.
-async fn agreements(
-    store: &Store,
-    merchant: &MerchantId,
-) -> Result<Arc<[Arc<Agreement>]>, StoreError> {
-    let mut catalogue = Catalogue::default();
-    let mut tx = store.begin().await?;
-    tx.open_catalogue(&mut catalogue, std::slice::from_ref(merchant), false)
-        .await?;
-    tx.rollback().await?;
-    Ok(catalogue.of(merchant))
 }

@@ -51,7 +51,12 @@ pub async fn execute(cli: Cli) -> anyhow::Result<()> {
     };
     match cli.command {
         Command::Run(args) => run(configured()?, &args.roles()).await,
-        Command::Migrate => migrate(&configured()?).await,
+        // Needs no settings.
+        Command::Migrate(args) if args.print_roles => {
+            say(include_str!("../../schemas/roles.sql").trim_end());
+            Ok(())
+        }
+        Command::Migrate(_) => migrate(&configured()?).await,
         Command::Topics(args) => topics(&configured()?, &args).await,
         Command::Check => check(&configured()?).await,
         Command::Explain(args) => explain::run(&configured()?, &args).await,

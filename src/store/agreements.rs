@@ -133,7 +133,7 @@ impl Tx {
         self.learn_merchants(catalogue, merchants).await
     }
 
-    async fn learn_merchants(
+    pub(super) async fn learn_merchants(
         &mut self,
         catalogue: &mut Catalogue,
         merchants: &[MerchantId],

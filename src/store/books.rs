@@ -4,12 +4,16 @@
 //! is a whole beginning of that merchant's journal, whatever is written meanwhile: no snapshot has
 //! to be held while a long journal is read.
 
+use std::sync::Arc;
+
 use uuid::Uuid;
 
+use super::agreements::Catalogue;
 use super::cases::Source;
 use super::types::{amount, currency, merchant_id, order_id};
 use super::{Store, StoreError, failed};
 use crate::message::outgoing::EventType;
+use crate::rules::agreement::Agreement;
 use crate::rules::balance::{Balance, Balances};
 use crate::rules::entry::{Account, Transfer};
 use crate::rules::ids::{MerchantId, OrderId};
@@ -36,6 +40,23 @@ pub struct BookLine {
 }
 
 impl Store {
+    /// The merchant's own agreements and those for all, as they are now; locks nothing, so whoever may
+    /// only read can ask.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn agreements_for(
+        &self,
+        merchant: &MerchantId,
+    ) -> Result<Arc<[Arc<Agreement>]>, StoreError> {
+        let mut catalogue = Catalogue::default();
+        let mut tx = self.begin().await?;
+        tx.learn_merchants(&mut catalogue, std::slice::from_ref(merchant))
+            .await?;
+        tx.rollback().await?;
+        Ok(catalogue.of(merchant))
+    }
+
     /// The merchants after this one, in the database's order, at most 1,000.
     ///
     /// # Errors

@@ -201,7 +201,7 @@ impl Store {
         .map_err(failed("tell its WAL position"))
     }
 
-    /// Brings the schema up to date.
+    /// Brings the schema up to date, and the rights of the roles that there are.
     ///
     /// # Errors
     /// [`StoreError::Fatal`] when a step fails.
@@ -212,7 +212,12 @@ impl Store {
             .map_err(|error| StoreError::Fatal {
                 what: "bring its schema up to date",
                 source: sqlx::Error::from(error),
-            })
+            })?;
+        sqlx::raw_sql(include_str!("../../schemas/grants.sql"))
+            .execute(&self.pool)
+            .await
+            .map(drop)
+            .map_err(failed("grant rights on its tables"))
     }
 }
 
