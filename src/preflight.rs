@@ -9,8 +9,8 @@ use crate::clock::Clock;
 use crate::config::{Config, IngestStart, ReleaseMode};
 use crate::kafka::{Admin, KafkaSettings};
 use crate::rules::shadow::Mode;
-use crate::store::Store;
 use crate::store::deployment::{Deployment, GoingLive};
+use crate::store::{Store, StoreError};
 
 /// The Kafka settings out of the configuration.
 #[must_use]
@@ -35,9 +35,10 @@ pub fn kafka_settings(config: &Config) -> KafkaSettings {
 /// # Errors
 /// One sentence that says what to do.
 pub async fn connect(config: &Config, clock: Clock) -> anyhow::Result<Store> {
-    Store::connect(&config.database.url, config.database.max_connections, clock)
-        .await
-        .context("is Postgres running, and is database.url right?")
+    match Store::connect(&config.database, clock).await {
+        Err(refused @ StoreError::Refused(_)) => Err(refused.into()),
+        other => other.context("is Postgres running, and is database.url right?"),
+    }
 }
 
 /// Refuses a database whose schema this program does not know.
@@ -97,7 +98,7 @@ pub async fn missing_topics(admin: &Arc<Admin>, config: &Config) -> anyhow::Resu
     .await?
     .with_context(|| {
         format!(
-            "is Kafka running at {}, and is kafka.brokers right?",
+            "is Kafka running at {}, and are kafka.brokers and security.protocol right?",
             config.kafka.brokers
         )
     })?;

@@ -102,6 +102,7 @@ impl Service {
         let store = connect(&config, clock).await?;
         check_schema(&store).await?;
         kafka.check()?;
+        warn_of_plain_text(&store, &kafka);
         let admin = Arc::new(Admin::open(&kafka, PATIENCE)?);
         check_topics(&admin, &config).await?;
         let (deployment, first_start) = found(&store, &config).await?;
@@ -228,6 +229,20 @@ impl Service {
         };
         let handle = tokio::runtime::Handle::current();
         std::thread::spawn(move || publish::run(&setup, &handle))
+    }
+}
+
+/// Says once which way to another machine anyone on it can read and change.
+fn warn_of_plain_text(store: &Store, kafka: &KafkaSettings) {
+    let ways = [
+        ("database", store.is_exposed()),
+        ("brokers", kafka.is_exposed()),
+    ];
+    for (to, _) in ways.into_iter().filter(|(_, exposed)| *exposed) {
+        tracing::warn!(
+            to,
+            "not encrypted: who can reach this network can read and forge what decides about money"
+        );
     }
 }
 

@@ -43,11 +43,15 @@ pub struct Config {
 /// `[database]`
 #[derive(Debug, Clone)]
 pub struct Database {
-    /// `postgres://user:password@host:port/database`, or `url_file`: a file that contains it.
-    /// Required.
+    /// `postgres://user:password@host:port/database`, or `url_file`: a file that contains it. A
+    /// server on another machine must prove itself (`sslmode=verify-full`), unless the URL says
+    /// `sslmode=disable`. Required.
     pub url: SecretString,
     /// Connections of this process, 2 to 200. Default 8.
     pub max_connections: u32,
+    /// Lets the URL turn off the check of another machine's certificate (`sslmode=require` and
+    /// `verify-ca`). Default false.
+    pub insecure_dev: bool,
 }
 
 /// `[kafka]`

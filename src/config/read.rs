@@ -30,6 +30,7 @@ impl Config {
             database: Database {
                 url: reader.secret("database.url"),
                 max_connections: reader.whole("database.max_connections", 8, 2..=200),
+                insecure_dev: reader.flag("database.insecure_dev", false),
             },
             kafka: Kafka::read(&mut reader, &name),
             name,

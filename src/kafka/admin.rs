@@ -5,14 +5,15 @@
 //! upstream transaction still holds open is mistaken for read.
 
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer, DefaultConsumerContext};
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::client::{ClientContext, DefaultClientContext};
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::Offset;
 
 use super::{Error, KafkaSettings, Partition};
@@ -28,9 +29,37 @@ pub struct TopicSpec {
     pub config: Vec<(String, String)>,
 }
 
+/// Keeps why the brokers could not be talked to: an answer that does not come says only that.
+#[derive(Default)]
+struct Complaint(Mutex<Option<String>>);
+
+impl Complaint {
+    fn take(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl ClientContext for Complaint {
+    fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
+        tracing::debug!(facility, message, "questions to the brokers");
+        if facility == "FAIL" {
+            let why = message.split_once("]: ").map_or(message, |(_, why)| why);
+            let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            *last = Some(why.to_owned());
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        // Its log says the same.
+        tracing::debug!(%error, reason, "questions to the brokers");
+    }
+}
+
+impl ConsumerContext for Complaint {}
+
 /// A client for questions; cheap to keep, one per thread that asks.
 pub struct Admin {
-    consumer: BaseConsumer<DefaultConsumerContext>,
+    consumer: BaseConsumer<Complaint>,
     admin: AdminClient<DefaultClientContext>,
     patience: Duration,
 }
@@ -41,10 +70,12 @@ impl Admin {
     /// # Errors
     /// [`Error::Setting`] for a refused configuration.
     pub fn open(settings: &KafkaSettings, patience: Duration) -> Result<Self, Error> {
-        let config = settings.admin();
+        let mut config = settings.admin();
+        // A broker that hangs up without a word is told at this level only.
+        config.set_log_level(RDKafkaLogLevel::Info);
         Ok(Self {
-            consumer: config.create()?,
-            admin: config.create()?,
+            consumer: config.create_with_context(Complaint::default())?,
+            admin: settings.admin().create()?,
             patience,
         })
     }
@@ -99,7 +130,7 @@ impl Admin {
         for (topic, partition) in partitions {
             list.add_partition_offset(topic, *partition, question)?;
         }
-        let answer = self.consumer.offsets_for_times(list, self.patience)?;
+        let answer = self.told(self.consumer.offsets_for_times(list, self.patience))?;
         let mut found = HashMap::with_capacity(partitions.len());
         for key in partitions {
             let element = answer
@@ -115,6 +146,19 @@ impl Admin {
         Ok(found)
     }
 
+    /// The answer, or why there is none. Takes up what librdkafka has to say, which would pile up.
+    fn told<T>(&self, answer: Result<T, KafkaError>) -> Result<T, Error> {
+        // Without patience it would take up one line only.
+        let patience = Duration::from_millis(if answer.is_ok() { 1 } else { 50 });
+        let until = Instant::now() + patience;
+        while self.consumer.poll(patience).is_some() && Instant::now() < until {}
+        let complaint = self.consumer.context().take();
+        answer.map_err(|error| match (Error::from(error), complaint) {
+            (Error::Retry(what), Some(why)) => Error::Retry(format!("{what}: {why}")),
+            (error, _) => error,
+        })
+    }
+
     /// How many partitions each topic has; None for a topic that is not there.
     ///
     /// # Errors
@@ -125,7 +169,7 @@ impl Admin {
     ) -> Result<HashMap<String, Option<usize>>, Error> {
         let mut counts = HashMap::with_capacity(topics.len());
         for name in topics {
-            let metadata = self.consumer.fetch_metadata(Some(name), self.patience)?;
+            let metadata = self.told(self.consumer.fetch_metadata(Some(name), self.patience))?;
             let topic = metadata.topics().iter().find(|topic| topic.name() == *name);
             let count = match topic.map(|topic| (topic.error(), topic.partitions().len())) {
                 Some((None, count)) if count > 0 => Some(count),

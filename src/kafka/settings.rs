@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
@@ -92,11 +93,13 @@ const REFUSED: &[(&str, &str)] = &[
     ),
 ];
 
-/// Settings that switch the verification of certificates off.
+/// Settings that switch the verification of certificates off, by librdkafka's own name of the value.
 const INSECURE: &[(&str, &str)] = &[
     ("enable.ssl.certificate.verification", "false"),
     ("ssl.endpoint.identification.algorithm", "none"),
 ];
+/// How a connection begins when `security.protocol` asks for TLS.
+const TLS: [&str; 2] = ["ssl", "sasl_ssl"];
 
 /// Refuses a property that would break a promise, that librdkafka doesn't know, or with a value that
 /// it doesn't take.
@@ -109,15 +112,18 @@ pub fn check_property(key: &str, value: &str, insecure_dev: bool) -> Result<(), 
             "Kafka property {key} can't be set: {why}"
         )));
     }
+    let mut alone = ClientConfig::new();
+    let native = alone.set(key, value).create_native_config()?;
     let off = INSECURE.iter().find(|(insecure, _)| *insecure == key);
-    if let Some((_, off)) = off.filter(|(_, off)| value.eq_ignore_ascii_case(off) && !insecure_dev)
+    // Asked for, because it takes `0` and `f` for false.
+    if let Some((_, off)) = off
+        && !insecure_dev
+        && native.get(key)? == *off
     {
         return Err(Error::Setting(format!(
             "Kafka property {key} = {off} lets anyone pose as the broker; it needs insecure_dev"
         )));
     }
-    let mut alone = ClientConfig::new();
-    alone.set(key, value).create_native_config()?;
     Ok(())
 }
 
@@ -142,6 +148,24 @@ impl KafkaSettings {
             config.create_native_config()?;
         }
         Ok(())
+    }
+
+    /// Whether what is said to the brokers, and by them, could be read and changed by anyone between.
+    #[must_use]
+    pub fn is_exposed(&self) -> bool {
+        let here = |broker: &str| {
+            let named = broker.trim().rsplit("://").next().unwrap_or_default();
+            let host = named.rsplit_once(':').map_or(named, |(host, _)| host);
+            let address = host.trim_start_matches('[').trim_end_matches(']');
+            host.eq_ignore_ascii_case("localhost")
+                || address.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+        };
+        !self.encrypts() && !self.brokers.split(',').all(here)
+    }
+
+    fn encrypts(&self) -> bool {
+        let protocol = self.properties.get("security.protocol");
+        protocol.is_some_and(|protocol| TLS.contains(&protocol.to_ascii_lowercase().as_str()))
     }
 
     /// The input consumer: reads at given positions, commits nothing by itself.
@@ -245,6 +269,10 @@ impl KafkaSettings {
                 ("socket.keepalive.enable", "true"),
             ],
         );
+        // The OpenSSL that is built in looks for authorities where it would have been installed.
+        if self.encrypts() && !self.properties.contains_key("ssl.ca.pem") {
+            self.tune(&mut config, &[("ssl.ca.location", "probe")]);
+        }
         for (key, value) in &self.properties {
             config.set(key, value);
         }
@@ -326,9 +354,45 @@ mod tests {
 
     #[test]
     fn unverified_certificates_need_the_explicit_flag() {
-        let mut settings = with("enable.ssl.certificate.verification", "false");
-        assert!(refusal(&settings).contains("insecure_dev"));
-        settings.insecure_dev = true;
-        settings.check().expect("explicitly allowed");
+        let verification = "enable.ssl.certificate.verification";
+        let endpoint = "ssl.endpoint.identification.algorithm";
+        for (key, value) in [
+            (verification, "false"),
+            (verification, "FALSE"),
+            (verification, "0"),
+            (verification, "f"),
+            (endpoint, "none"),
+            (endpoint, "None"),
+        ] {
+            let mut settings = with(key, value);
+            assert!(refusal(&settings).contains("insecure_dev"), "{key} {value}");
+            settings.insecure_dev = true;
+            settings.check().expect("explicitly allowed");
+        }
+        with(verification, "true").check().expect("checked");
+        with(endpoint, "https").check().expect("checked");
+    }
+
+    #[test]
+    fn a_clear_way_to_another_machine_is_noticed() {
+        let exposed = |brokers: &str, protocol: &str| {
+            let mut settings = with("security.protocol", protocol);
+            settings.brokers = brokers.into();
+            settings.is_exposed()
+        };
+        let here = "localhost:9092,127.0.0.1:9092,[::1]:9092";
+        assert!(!exposed(here, "plaintext"));
+        assert!(exposed("kafka:9092", "plaintext"));
+        assert!(exposed("localhost:9092,10.0.0.1:9092", "SASL_PLAINTEXT"));
+        assert!(!exposed("kafka:9092", "SASL_SSL"));
+        assert!(!exposed("kafka:9092", "ssl"));
+    }
+
+    #[test]
+    fn without_an_authority_the_machines_own_are_looked_for() {
+        let config = with("security.protocol", "ssl").output();
+        assert_eq!(config.get("ssl.ca.location"), Some("probe"));
+        let config = with("linger.ms", "20").output();
+        assert_eq!(config.get("ssl.ca.location"), None);
     }
 }

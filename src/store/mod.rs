@@ -14,6 +14,7 @@ mod calendars;
 pub mod cases;
 pub mod catchup;
 mod causes;
+mod connection;
 mod controls;
 pub mod credits;
 pub mod dead_letters;
@@ -49,12 +50,8 @@ mod types;
 pub mod vitals;
 pub mod writes;
 
-use std::time::Duration;
-
 use jiff::civil::Date;
-use secrecy::{ExposeSecret, SecretString};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, Connection, PgPool, Postgres, Transaction};
+use sqlx::{PgPool, Postgres, Transaction};
 
 use crate::clock::Clock;
 use crate::planted::{self, Point};
@@ -97,6 +94,9 @@ pub enum StoreError {
         #[source]
         source: sqlx::Error,
     },
+    /// Settings that would let anyone pose as the database.
+    #[error("{0}")]
+    Refused(String),
     /// A row that this version can't read.
     #[error("the database holds {0}, which this version can't read")]
     Unreadable(String),
@@ -163,52 +163,6 @@ pub struct Tx {
 }
 
 impl Store {
-    /// Connects. Connections refuse to wait for ever: a statement has 60 s, a lock 30 s.
-    ///
-    /// # Errors
-    /// [`StoreError::Retry`] when the server can't be reached, [`StoreError::Fatal`] when the URL
-    /// or the credentials are wrong.
-    pub async fn connect(
-        url: &SecretString,
-        max_connections: u32,
-        clock: Clock,
-    ) -> Result<Self, StoreError> {
-        let options: PgConnectOptions = url
-            .expose_secret()
-            .parse()
-            .map_err(failed("understand the database's URL"))?;
-        let options = options
-            .application_name("holdback")
-            .options([
-                ("statement_timeout", "60s"),
-                ("lock_timeout", "30s"),
-                ("idle_in_transaction_session_timeout", "60s"),
-                ("jit", "off"),
-                // The ROLLBACK on release warns each time that there is nothing to roll back.
-                ("client_min_messages", "error"),
-            ])
-            .log_statements(tracing::log::LevelFilter::Trace)
-            .log_slow_statements(tracing::log::LevelFilter::Warn, Duration::from_secs(5));
-        // The pool would try for seconds and then say no more than that it timed out.
-        let first = options.connect().await.map_err(failed("be reached"))?;
-        first.close().await.map_err(failed("be reached"))?;
-        let pool = PgPoolOptions::new()
-            .max_connections(max_connections)
-            .acquire_timeout(Duration::from_secs(5))
-            .after_release(|connection, _| {
-                Box::pin(async move {
-                    // A future that was dropped inside `begin` would hand its open transaction to
-                    // the next borrower (sqlx 0.9.0).
-                    sqlx::Executor::execute(&mut *connection, "ROLLBACK").await?;
-                    Ok(true)
-                })
-            })
-            .connect_with(options)
-            .await
-            .map_err(failed("be reached"))?;
-        Ok(Self { pool, clock })
-    }
-
     /// The pool, for what needs no transaction.
     #[must_use]
     pub fn pool(&self) -> &PgPool {

@@ -26,6 +26,7 @@ mod payouts;
 mod processes;
 mod releases;
 mod reviews;
+mod security;
 mod shadow;
 mod simulated;
 mod statements;

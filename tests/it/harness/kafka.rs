@@ -34,13 +34,25 @@ pub const BROKER_SETTINGS: &[(&str, &str)] = &[
 const HEAP: &str = "-Xmx512m";
 const PATIENCE: Duration = Duration::from_secs(90);
 
+/// Where a broker listens beside its plain listener.
+pub struct Listener {
+    /// `PLAINTEXT`, `SSL` or `SASL_SSL`.
+    pub protocol: &'static str,
+    /// The host that it tells clients.
+    pub host: &'static str,
+    /// The port that it tells clients, where that is another's: a proxy's.
+    pub told: Option<u16>,
+    /// Its own settings, by Kafka's names.
+    pub settings: Vec<(&'static str, String)>,
+}
+
 /// A broker; dropping it ends it and removes its data.
 pub struct LocalKafka {
     jars: PathBuf,
     folder: PathBuf,
     port: u16,
-    /// Where the broker listens for each proxy, and the proxy's own port, which it tells clients.
-    behind: Vec<(u16, u16)>,
+    /// The listeners beside the plain one, each with its port.
+    listeners: Vec<(u16, Listener)>,
     server: Option<Supervised>,
 }
 
@@ -53,22 +65,35 @@ impl LocalKafka {
     /// The same with a listener more for each proxy that listens on one of these ports: a client
     /// that comes by a proxy is told to stay there.
     pub fn start_behind(proxies: &[u16]) -> Result<Self, String> {
+        let listeners = proxies.iter().map(|proxy| Listener {
+            protocol: "PLAINTEXT",
+            host: "127.0.0.1",
+            told: Some(*proxy),
+            settings: Vec::new(),
+        });
+        Self::start_with(listeners.collect(), &[])
+    }
+
+    /// The same with these listeners more, and with users and their passwords for SCRAM-SHA-512.
+    pub fn start_with(listeners: Vec<Listener>, users: &[(&str, &str)]) -> Result<Self, String> {
         waiting("Apache Kafka from its jars", || {
             let jars = jars()?;
             let folder =
                 std::env::temp_dir().join(format!("holdback-kafka-{:016x}", rand::random::<u64>()));
             fs::create_dir(&folder).map_err(|error| error.to_string())?;
             let free = || free_port().map_err(|error| error.to_string());
-            let behind: Result<_, String> =
-                proxies.iter().map(|proxy| Ok((free()?, *proxy))).collect();
+            let listeners: Result<_, String> = listeners
+                .into_iter()
+                .map(|listener| Ok((free()?, listener)))
+                .collect();
             let mut kafka = Self {
                 jars,
                 folder,
                 port: free()?,
-                behind: behind?,
+                listeners: listeners?,
                 server: None,
             };
-            kafka.format()?;
+            kafka.format(users)?;
             kafka.launch()?;
             Ok(kafka)
         })
@@ -78,9 +103,9 @@ impl LocalKafka {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// Where the broker listens for each proxy.
+    /// The ports of the listeners beside the plain one, in their order.
     pub fn behind(&self) -> Vec<u16> {
-        self.behind.iter().map(|(port, _)| *port).collect()
+        self.listeners.iter().map(|(port, _)| *port).collect()
     }
 
     /// The broker's process id, while it runs.
@@ -102,16 +127,22 @@ impl LocalKafka {
         waiting("Apache Kafka to be back", || self.launch()).expect("Kafka starts again");
     }
 
-    fn format(&self) -> Result<(), String> {
+    fn format(&self, users: &[(&str, &str)]) -> Result<(), String> {
         let Self { port, folder, .. } = self;
         let controller = free_port().map_err(|error| error.to_string())?;
         let mut listeners = String::new();
         let mut advertised = String::new();
         let mut protocols = String::new();
-        for (number, (listens, proxy)) in self.behind.iter().enumerate() {
-            listeners += &format!(",PROXIED{number}://127.0.0.1:{listens}");
-            advertised += &format!(",PROXIED{number}://127.0.0.1:{proxy}");
-            protocols += &format!(",PROXIED{number}:PLAINTEXT");
+        let mut settings = String::new();
+        for (number, (listens, listener)) in self.listeners.iter().enumerate() {
+            let Listener { protocol, host, .. } = listener;
+            let told = listener.told.unwrap_or(*listens);
+            listeners += &format!(",MORE{number}://127.0.0.1:{listens}");
+            advertised += &format!(",MORE{number}://{host}:{told}");
+            protocols += &format!(",MORE{number}:{protocol}");
+            for (key, value) in &listener.settings {
+                settings += &format!("listener.name.more{number}.{key}={value}\n");
+            }
         }
         let mut properties = format!(
             "process.roles=broker,controller\nnode.id=1\n\
@@ -120,7 +151,7 @@ impl LocalKafka {
              controller.listener.names=CONTROLLER\n\
              listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT{protocols}\n\
              controller.quorum.voters=1@127.0.0.1:{controller}\n\
-             log.dirs={}/data\n",
+             log.dirs={}/data\n{settings}",
             folder.display()
         );
         for (key, value) in BROKER_SETTINGS {
@@ -128,17 +159,20 @@ impl LocalKafka {
         }
         fs::write(folder.join("server.properties"), properties)
             .map_err(|error| error.to_string())?;
-        let formatted = self
-            .java("kafka.tools.StorageTool")
+        let mut command = self.java("kafka.tools.StorageTool");
+        command
             .args([
                 "format",
                 "--cluster-id",
                 "aG9sZGJhY2stdGVzdHMhIQ",
                 "--config",
             ])
-            .arg(folder.join("server.properties"))
-            .output();
-        succeeded("formatting Kafka's storage", formatted)
+            .arg(folder.join("server.properties"));
+        for (user, password) in users {
+            let scram = format!("SCRAM-SHA-512=[name=\"{user}\",password=\"{password}\"]");
+            command.args(["--add-scram", &scram]);
+        }
+        succeeded("formatting Kafka's storage", command.output())
     }
 
     fn launch(&mut self) -> Result<(), String> {

@@ -4,6 +4,7 @@
 //! Guarantees: says on stderr what it waits for, names all three ways when none works, and leaves
 //! nothing running.
 
+pub mod authority;
 mod bed;
 mod bench;
 mod days;
@@ -27,7 +28,7 @@ use ::holdback::demo::postgres::{LocalPostgres, PostgresOptions};
 pub use bed::{Message, Seen, TestBed};
 pub use bench::Bench;
 pub use holdback::{Holdback, INPUTS, at, eventually};
-pub use kafka::LocalKafka;
+pub use kafka::{Listener, LocalKafka};
 pub use process::Process;
 
 /// Where the servers of this run are, and what keeps them running.
