@@ -2,8 +2,8 @@
 //! statements does not depend on how many messages there are.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
 
+use super::breaker::{self, Stops};
 use super::fold::may_take_money;
 use super::work::Work;
 use super::{Applied, Rules};
@@ -120,45 +120,15 @@ impl Batch {
         }
     }
 
-    /// The first record of each partition that must stop it: `in_a_row` tells how many bad
-    /// messages in a row came before this batch, per partition, and is brought up to date.
+    /// What lies before these stops.
     #[must_use]
-    pub fn stops(
-        &self,
-        rules: &Rules,
-        in_a_row: &mut HashMap<(Arc<str>, i32), u32>,
-    ) -> HashMap<(Arc<str>, i32), (i64, &'static str)> {
-        let bad: HashMap<usize, &Rejection> = self
-            .rejected
-            .iter()
-            .map(|(place, rejection)| (*place, rejection))
-            .collect();
-        let mut stops = HashMap::new();
-        for (place, record) in self.records.iter().enumerate() {
-            let key = (Arc::clone(&record.topic), record.partition);
-            let count = in_a_row.entry(key.clone()).or_default();
-            let Some(rejection) = bad.get(&place) else {
-                *count = 0;
-                continue;
-            };
-            *count = count.saturating_add(1);
-            let unreadable =
-                rules.halt_unreadable && rejection.moves_money && rejection.about.is_none();
-            if unreadable {
-                stops.entry(key).or_insert((
-                    record.offset,
-                    "a message about money names no order that can be read",
-                ));
-            } else if *count >= rules.breaker {
-                stops
-                    .entry(key)
-                    .or_insert((record.offset, "too many bad messages in a row"));
-            }
-        }
-        stops
+    pub(super) fn before(&self, stops: &Stops, rules: &Rules) -> Self {
+        let records = self.records.iter();
+        let before = records.filter(|record| breaker::is_before(stops, record));
+        Self::read(before.cloned().collect(), rules)
     }
 
-    /// Applies the batch inside the transaction.
+    /// Applies the batch inside the transaction, which must be rolled back when a partition stops.
     ///
     /// # Errors
     /// See [`StoreError`]; the transaction must then be rolled back.
@@ -169,10 +139,20 @@ impl Batch {
         catalogue: &mut Catalogue,
         rules: &Rules,
     ) -> Result<Applied, StoreError> {
-        tx.advance(steps).await?;
+        let before = tx.advance(steps).await?;
         let mut work = Work::on(&self.records, rules);
         self.work(&mut work, tx, catalogue).await?;
-        work.finish(tx).await
+        match breaker::count(&self.records, &work.refused, &before, rules) {
+            Err(stops) => Ok(Applied {
+                stops,
+                ..Applied::default()
+            }),
+            Ok(mut rows) => {
+                rows.retain(|partition, row| before.get(partition).is_some_and(|it| it != row));
+                tx.note_bad(&rows).await?;
+                work.finish(tx).await
+            }
+        }
     }
 
     /// Everything that the records come to, but for the positions and for what is appended.

@@ -11,6 +11,7 @@ pub(crate) mod answers;
 mod assignment;
 mod batch;
 mod blocks;
+mod breaker;
 pub(crate) mod catalogue;
 pub(crate) mod deposits;
 pub(crate) mod fold;
@@ -40,6 +41,7 @@ use crate::store::{Store, StoreError, Tx};
 use crate::telemetry::{self, Outcome};
 
 pub use batch::Batch;
+pub use breaker::Stops;
 pub(crate) use fold::reparse_with;
 
 /// Where each partition stands, by its topic's actual name.
@@ -111,6 +113,8 @@ pub struct Applied {
     pub records: usize,
     /// Journal lines written.
     pub lines: usize,
+    /// Partitions that were applied up to a message that stops them.
+    pub stops: Stops,
     /// Messages by type and what became of them; dead letters by reason.
     outcomes: BTreeMap<(&'static str, Outcome), u64>,
 }
@@ -145,6 +149,7 @@ impl std::ops::AddAssign for Applied {
     fn add_assign(&mut self, other: Self) {
         self.records += other.records;
         self.lines += other.lines;
+        self.stops.extend(other.stops);
         for (key, count) in other.outcomes {
             *self.outcomes.entry(key).or_default() += count;
         }
@@ -165,7 +170,8 @@ impl Ingest {
     /// Applies a batch, whose records lie next to each other in their partitions, in one
     /// transaction and moves the positions from `expected`. When one record is too much for the
     /// database, the batch is halved until that record stands alone and becomes a dead letter;
-    /// `expected` says how far it came when an error ends it.
+    /// `expected` says how far it came when an error ends it. Of a partition that must stop, what
+    /// lies before its stop is applied.
     ///
     /// # Errors
     /// [`StoreError::passes`] tells whether to try again; [`StoreError::LostPartition`] when
@@ -204,11 +210,32 @@ impl Ingest {
             };
         };
         let mut total = Box::pin(self.apply_once(&first, expected)).await?;
+        let second = second.before(&total.stops, &self.rules);
         total += Box::pin(self.apply_once(&second, expected)).await?;
         Ok(total)
     }
 
+    /// Commits the batch, or what of it lies before the messages that stop their partitions.
     async fn commit(
+        &mut self,
+        batch: &Batch,
+        expected: &mut Positions,
+    ) -> Result<Applied, StoreError> {
+        let mut stops = Stops::new();
+        let mut applied = self.try_commit(batch, expected).await?;
+        let mut rest = Batch::default();
+        while !applied.stops.is_empty() {
+            let whole = if stops.is_empty() { batch } else { &rest };
+            rest = whole.before(&applied.stops, &self.rules);
+            stops.extend(applied.stops);
+            applied = self.try_commit(&rest, expected).await?;
+        }
+        applied.stops = stops;
+        Ok(applied)
+    }
+
+    /// Commits the batch, unless a partition must stop in it: then only says so.
+    async fn try_commit(
         &mut self,
         batch: &Batch,
         expected: &mut Positions,
@@ -229,6 +256,10 @@ impl Ingest {
             .apply(&mut tx, together, &mut self.catalogue, &self.rules)
             .await
         {
+            Ok(stopped) if !stopped.stops.is_empty() => {
+                self.undo(tx).await;
+                Ok(stopped)
+            }
             Ok(applied) => {
                 tx.commit().await?;
                 applied.show();
@@ -238,13 +269,17 @@ impl Ingest {
                 Ok(applied)
             }
             Err(error) => {
-                // What was remembered may stem from the transaction that is now undone.
-                self.catalogue = Catalogue::default();
-                if let Err(error) = tx.rollback().await {
-                    tracing::info!(%error, "rollback failed; the server does it by itself");
-                }
+                self.undo(tx).await;
                 Err(error)
             }
+        }
+    }
+
+    async fn undo(&mut self, tx: Tx) {
+        // What was remembered may stem from the transaction that is now undone.
+        self.catalogue = Catalogue::default();
+        if let Err(error) = tx.rollback().await {
+            tracing::info!(%error, "rollback failed; the server does it by itself");
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use super::breaker::Refused;
 use super::{Applied, Rules, deposits};
 use crate::message::{About, Record, Rejection};
 use crate::rules::order::{Block, BlockKind};
@@ -19,6 +20,8 @@ pub(super) struct Work<'a> {
     pub(super) rules: &'a Rules,
     pub(super) lines: Lines,
     pub(super) letters: Vec<DeadLetter>,
+    /// Messages of the batch among them.
+    pub(super) refused: Refused,
     /// Orders whose money must wait until a person has looked, with the block to put there.
     pub(super) distrusted: Vec<(OrderKey, Block)>,
     /// Blocks, by reference, whose reason has turned out to be none.
@@ -38,6 +41,7 @@ impl<'a> Work<'a> {
             rules,
             lines: Lines::default(),
             letters: Vec::new(),
+            refused: Refused::default(),
             distrusted: Vec::new(),
             trusted: Vec::new(),
             purses: Purses::default(),
@@ -63,6 +67,8 @@ impl Work<'_> {
     /// Makes a dead letter, and distrusts the order if it may be about money.
     pub(super) fn reject(&mut self, place: usize, rejection: &Rejection) {
         let record = &self.records[place];
+        let unreadable = rejection.moves_money && rejection.about.is_none();
+        self.refused.places.insert(place, unreadable);
         self.refuse_record(record.clone(), rejection);
     }
 

@@ -4,7 +4,6 @@
 //! applies what it polled, and only then polls again, so nothing is in flight when the group takes
 //! partitions away.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant as Moment};
 
@@ -62,7 +61,6 @@ struct Worker {
     assignment: Assignment,
     /// Since when orders wait for the merchant topic; `None`: they don't.
     merchants_since: Option<Instant>,
-    in_a_row: HashMap<Partition, u32>,
     fresh: Fresh,
     pause: Duration,
 }
@@ -76,7 +74,6 @@ pub fn run(setup: Setup, handle: Handle) {
         ingest,
         assignment: Assignment::default(),
         merchants_since: None,
-        in_a_row: HashMap::new(),
         fresh: Fresh::default(),
         pause: PAUSE_MIN,
     };
@@ -144,7 +141,6 @@ impl Worker {
     fn forget(&mut self) {
         self.assignment = Assignment::default();
         self.fresh = Fresh::default();
-        self.in_a_row.clear();
         self.merchants_since = None;
     }
 
@@ -232,20 +228,20 @@ impl Worker {
         let Some(records) = self.fitting(input, records) else {
             return;
         };
-        let (mut batch, halted) = self.before_stops(records);
+        let mut batch = Batch::read(records, &self.setup.rules);
         let mut expected: Positions = self
             .assignment
             .partitions
             .iter()
             .map(|(partition, owned)| (partition.clone(), owned.next))
             .collect();
-        loop {
+        let stops = loop {
             self.setup.heartbeat.beat();
             match self
                 .handle
                 .block_on(self.ingest.apply_once(&batch, &mut expected))
             {
-                Ok(_) => break,
+                Ok(applied) => break applied.stops,
                 Err(error) if error.passes() => {
                     telemetry::ingest_retry(if matches!(error, StoreError::Raced) {
                         "raced"
@@ -272,7 +268,7 @@ impl Worker {
                 return;
             }
             batch = self.rest(batch, &expected);
-        }
+        };
         self.pause = PAUSE_MIN;
         for (partition, owned) in &mut self.assignment.partitions {
             if let Some(next) = expected.get(partition) {
@@ -283,8 +279,10 @@ impl Worker {
         planted::reached(Point::BeforeOffsets);
         input.commit_for_lag_tools(&expected);
         planted::reached(Point::AfterOffsets);
-        if !halted.is_empty() {
-            self.halt(input, &halted);
+        if !stops.is_empty() {
+            let told = |(offset, why)| format!("offset {offset}: {why}");
+            let halts = stops.into_iter().map(|(key, stop)| (key, told(stop)));
+            self.halt(input, &halts.collect::<Vec<_>>());
         }
     }
 
@@ -321,31 +319,6 @@ impl Worker {
         }
         self.halt(input, &foreign);
         None
-    }
-
-    /// Cuts the batch before records that stop their partition.
-    fn before_stops(&mut self, records: Vec<Record>) -> (Batch, Vec<Halt>) {
-        let rules = Arc::clone(&self.setup.rules);
-        let batch = Batch::read(records, &rules);
-        let stops = batch.stops(&rules, &mut self.in_a_row);
-        if stops.is_empty() {
-            return (batch, Vec::new());
-        }
-        let kept = batch
-            .into_records()
-            .into_iter()
-            .filter(|record| {
-                let key = (Arc::clone(&record.topic), record.partition);
-                stops
-                    .get(&key)
-                    .is_none_or(|(offset, _)| record.offset < *offset)
-            })
-            .collect();
-        let halted = stops
-            .into_iter()
-            .map(|(partition, (offset, why))| (partition, format!("offset {offset}: {why}")))
-            .collect();
-        (Batch::read(kept, &rules), halted)
     }
 
     /// Stops partitions until a person has looked, and goes on with the others.

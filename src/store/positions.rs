@@ -3,9 +3,10 @@
 //! The position moves in the transaction of its effects, and only from where the reader believes
 //! it to be: whoever finds it elsewhere has lost the partition and leaves.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
-use super::types::column;
+use super::types::{column, unreadable};
 use super::{Store, StoreError, Tx, failed};
 use crate::rules::time::Instant;
 
@@ -35,11 +36,14 @@ pub struct Advance {
 }
 
 impl Tx {
-    /// Moves positions, all or none.
+    /// Moves positions, all or none; answers how many dead letters in a row led up to each.
     ///
     /// # Errors
     /// [`StoreError::LostPartition`] when one of them is not where it was believed to be.
-    pub async fn advance(&mut self, steps: &[Advance]) -> Result<(), StoreError> {
+    pub async fn advance(
+        &mut self,
+        steps: &[Advance],
+    ) -> Result<BTreeMap<(Arc<str>, i32), u32>, StoreError> {
         let moved = sqlx::query!(
             "WITH steps AS MATERIALIZED (
                  SELECT u.*, p.ctid AS place
@@ -51,7 +55,8 @@ impl Tx {
                  last_digest = s.last_digest
              FROM steps s
              WHERE p.topic = s.topic AND p.partition = s.partition
-               AND p.next_offset = s.expected AND p.halted IS NULL",
+               AND p.next_offset = s.expected AND p.halted IS NULL
+             RETURNING p.topic, p.partition, p.bad_in_a_row",
             column(steps, |s| s.topic.clone()) as _,
             column(steps, |s| s.partition) as _,
             column(steps, |s| s.expected) as _,
@@ -59,13 +64,43 @@ impl Tx {
             column(steps, |s| s.last_offset) as _,
             column(steps, |s| s.last_digest.clone()) as _,
         )
-        .execute(&mut *self.inner)
+        .fetch_all(&mut *self.inner)
         .await
         .map_err(failed("move positions"))?;
-        match usize::try_from(moved.rows_affected()) {
-            Ok(count) if count == steps.len() => Ok(()),
-            _ => Err(StoreError::LostPartition),
+        if moved.len() != steps.len() {
+            return Err(StoreError::LostPartition);
         }
+        let rows = moved.into_iter().map(|row| {
+            let bad = u32::try_from(row.bad_in_a_row).map_err(|error| unreadable(&error))?;
+            Ok(((Arc::from(row.topic), row.partition), bad))
+        });
+        rows.collect()
+    }
+
+    /// Keeps how many dead letters in a row lead up to these positions.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn note_bad(
+        &mut self,
+        rows: &BTreeMap<(Arc<str>, i32), u32>,
+    ) -> Result<(), StoreError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let rows: Vec<_> = rows.iter().collect();
+        sqlx::query!(
+            "UPDATE positions p SET bad_in_a_row = k.bad
+             FROM unnest($1::text[], $2::integer[], $3::integer[]) AS k (topic, partition, bad)
+             WHERE p.topic = k.topic AND p.partition = k.partition",
+            column(&rows, |((topic, _), _)| topic.to_string()) as _,
+            column(&rows, |((_, partition), _)| *partition) as _,
+            column(&rows, |(_, bad)| i32::try_from(**bad).unwrap_or(i32::MAX)) as _,
+        )
+        .execute(&mut *self.inner)
+        .await
+        .map_err(failed("count bad messages"))?;
+        Ok(())
     }
 
     /// The gate's moment: the least `fresh_at` of these topics' partitions, and who holds it back.
@@ -253,13 +288,13 @@ impl Store {
         Ok(())
     }
 
-    /// Stops a partition until a person has looked at it.
+    /// Stops a partition until a person has looked at it; then its bad messages are counted anew.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn halt(&self, partition: &Partition, why: &str) -> Result<(), StoreError> {
         sqlx::query!(
-            "UPDATE positions SET halted = $3
+            "UPDATE positions SET halted = $3, bad_in_a_row = 0
              WHERE topic = $1 AND partition = $2 AND halted IS NULL",
             partition.0,
             partition.1,
