@@ -26,6 +26,9 @@ use crate::telemetry;
 /// The first pause after a failure; doubled up to [`PAUSE_MAX`].
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// Bytes of a batch, but for its last message. Parsed, decided and written they are several times as
+/// much; a batch of messages of usual size is full by their number first.
+const BATCH_MAX_BYTES: usize = 4 << 20;
 /// How long an idle poll waits: as often the freshness is looked after.
 const POLL: Duration = Duration::from_millis(50);
 
@@ -102,7 +105,7 @@ impl Worker {
     fn read(&mut self, input: &mut Input) {
         let limits = Limits {
             max_records: self.setup.batch_max,
-            max_bytes: 16 << 20,
+            max_bytes: BATCH_MAX_BYTES,
             wait: POLL,
             linger: self.setup.linger,
         };

@@ -8,7 +8,7 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 use serde_json::json;
 
-use crate::harness::facts::{Fact, agreement, opened, order};
+use crate::harness::facts::{Fact, agreement, opened, order, refund};
 use crate::harness::{Holdback, INPUTS, eventually};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -266,4 +266,43 @@ async fn reading_begins_where_the_first_start_says() {
     }
     latest.checked_end().await;
     instant.checked_end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_rules_refuse_counts_and_a_restart_does_not_begin_anew() {
+    let breaker = [("INGEST_BREAKER_CONSECUTIVE", "5")];
+    let mut hb = Holdback::start_with("rulesbreaker", "11-03 12:00", &breaker).await;
+    sold(&hb).await;
+    let send = async |hb: &Holdback, ids: std::ops::Range<usize>, amount: &str| {
+        hb.send_all(ids.map(|n| refund("M-1", "O-1", &format!("R-{n}"), amount, "11-03")));
+        hb.bed.flush();
+    };
+    // Three rows of three: each is ended by a refund that fits.
+    for row in 0..3 {
+        send(&hb, row * 10..row * 10 + 3, "1000").await;
+        send(&hb, row * 10 + 3..row * 10 + 4, "1").await;
+    }
+    send(&hb, 30..33, "1000").await;
+    hb.applied().await;
+    assert_eq!(hb.number("SELECT count(*) FROM dead_letters").await, 12);
+    hb.stop().await;
+    hb.run().await;
+    // A batch of more than the breaker lets through is applied up to it, good ones of others too.
+    hb.send(order("M-2", "O-2", "100", "11-03"));
+    send(&hb, 33..60, "1000").await;
+    send(&hb, 60..61, "1").await;
+    eventually("the partition is halted", async || {
+        let halted = "SELECT count(*) FROM positions WHERE halted LIKE '%bad messages%'";
+        let halted = hb.number(halted).await;
+        (halted == 1)
+            .then_some(())
+            .ok_or_else(|| format!("{halted} are"))
+    })
+    .await;
+    hb.applied().await;
+    let letters = "SELECT count(*) FROM dead_letters WHERE reason = 'refund_exceeds_order'";
+    assert_eq!(hb.number(letters).await, 13);
+    assert_eq!(hb.number("SELECT count(*) FROM refunds").await, 3);
+    assert_eq!(hb.number("SELECT count(*) FROM holds").await, 2);
+    hb.checked_end().await;
 }
