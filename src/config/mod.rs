@@ -133,6 +133,9 @@ pub struct Ingest {
     pub time_behind_days: u32,
     /// Bad messages in a row that halt a partition, at least 1. Default 500.
     pub breaker_consecutive: u32,
+    /// Refunds, disputes, their updates, reviews, blocks and waiting messages that one order may have,
+    /// 1 to 1000000; more are refused. The work on an order grows with their square. Default 10000.
+    pub facts_per_order: u32,
     /// What a message about money does whose order can't be read: `dead_letter` or `halt`.
     /// Default `dead_letter`.
     pub on_unreadable: OnUnreadable,

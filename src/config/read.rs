@@ -132,6 +132,7 @@ impl Ingest {
             time_ahead_hours: reader.whole("ingest.time_ahead_hours", 24, 0..=8_760),
             time_behind_days: reader.whole("ingest.time_behind_days", 400, 1..=36_500),
             breaker_consecutive: reader.whole("ingest.breaker_consecutive", 500, 1..=u32::MAX),
+            facts_per_order: reader.whole("ingest.facts_per_order", 10_000, 1..=1_000_000),
             on_unreadable: reader.one_of(
                 "ingest.on_unreadable",
                 &[

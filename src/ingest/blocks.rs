@@ -1,6 +1,7 @@
 //! Review blocks that messages put on orders: put up when one is refused or names a stranger's order,
 //! lifted when that was mended.
 
+use super::fullness::{REFERENCE, is_full};
 use super::work::Work;
 use crate::rules::decide::{self, World};
 use crate::rules::order::Order;
@@ -33,6 +34,9 @@ impl Work<'_> {
                 Ok(mut block) => {
                     block.opened_at = now;
                     if self.is_letter(&block.reference) {
+                        if is_full(&case.order, rules) {
+                            REFERENCE.clone_into(&mut block.reference);
+                        }
                         block.reference = uncleared(&case.order, &block.reference);
                     }
                     let entries = decide::block(&mut case.order, block, world);

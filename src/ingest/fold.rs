@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::Rules;
 use super::deposits::{self, purse_of};
+use super::fullness::no_room;
 use super::indirect::Placed;
 use super::reviews::give_waited;
 use super::work::Work;
@@ -88,6 +89,10 @@ impl Work<'_> {
         let case = cases.get_mut(&key).ok_or_else(|| {
             StoreError::Unreadable(format!("order {} was not loaded", fact.order))
         })?;
+        if let Some(rejection) = no_room(case, fact, &self.records[place], self.rules) {
+            self.reject(place, &rejection);
+            return Ok(false);
+        }
         let purse = purse_of(&case.order, Some(fact));
         case.order.purse = purse.as_ref().and_then(|key| self.purses.lend(key));
         let answer = fold(&mut case.order, fact, home, world);

@@ -17,6 +17,7 @@ pub(crate) mod deposits;
 pub(crate) mod fold;
 pub mod followup;
 pub mod freshness;
+mod fullness;
 pub(crate) mod indirect;
 pub(crate) mod replay;
 pub(crate) mod reviews;
@@ -56,6 +57,8 @@ pub struct Rules {
     pub halt_unreadable: bool,
     /// Bad messages in a row that stop a partition.
     pub breaker: u32,
+    /// Facts and blocks that one order may have.
+    facts_per_order: usize,
     /// What a message may decide of reviews.
     pub approval: Approval,
 }
@@ -76,6 +79,7 @@ impl Rules {
             },
             halt_unreadable: config.ingest.on_unreadable == OnUnreadable::Halt,
             breaker: config.ingest.breaker_consecutive,
+            facts_per_order: usize::try_from(config.ingest.facts_per_order).unwrap_or(usize::MAX),
             approval: Approval {
                 above: config.approval.above.clone(),
                 trust_events: config.reviews.trust_events,

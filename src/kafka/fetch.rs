@@ -64,7 +64,7 @@ pub(super) fn collect<C: ConsumerContext>(
                     until = Instant::now() + limits.linger;
                 }
                 let record = own(&message, names);
-                bytes += size(&record);
+                bytes += record.size();
                 records.push(record);
             }
             Some(Err(error)) => return (records, Some(error)),
@@ -73,17 +73,6 @@ pub(super) fn collect<C: ConsumerContext>(
         }
     }
     (records, None)
-}
-
-/// Bytes of key, headers and value.
-fn size(record: &Record) -> usize {
-    let length = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
-    let headers = record.headers.iter();
-    length(&record.key)
-        + length(&record.value)
-        + headers
-            .map(|(name, value)| name.len() + length(value))
-            .sum::<usize>()
 }
 
 fn own(message: &BorrowedMessage<'_>, names: &mut Names) -> Record {

@@ -57,6 +57,15 @@ impl Record {
         format!("{}/{}/{}", self.topic, self.partition, self.offset)
     }
 
+    /// Bytes of key, headers and value.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let length = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
+        let headers = self.headers.iter();
+        let headers = headers.map(|(name, value)| name.len() + length(value));
+        length(&self.key) + length(&self.value) + headers.sum::<usize>()
+    }
+
     /// The last header of this name, as Kafka's own clients choose, if it is UTF-8.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {

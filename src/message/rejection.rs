@@ -40,11 +40,13 @@ pub enum Reason {
     RefundExceedsOrder,
     /// A decision about more than a message may decide.
     Approval,
+    /// More facts, or kept bytes, than one order may have.
+    TooMany,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Malformed,
         Self::Schema,
         Self::UnknownType,
@@ -58,6 +60,7 @@ impl Reason {
         Self::TooOld,
         Self::RefundExceedsOrder,
         Self::Approval,
+        Self::TooMany,
     ];
 
     /// The contract's word.
@@ -77,6 +80,7 @@ impl Reason {
             Self::TooOld => "too_old",
             Self::RefundExceedsOrder => "refund_exceeds_order",
             Self::Approval => "approval",
+            Self::TooMany => "too_many",
         }
     }
 }

@@ -259,27 +259,30 @@ impl OrderFact {
     /// What makes a second message "the same again".
     #[must_use]
     pub fn key(&self) -> FactKey {
-        let of = |kind, id: &str, version| FactKey {
-            kind,
-            id: id.to_owned(),
-            version,
-        };
+        let (kind, id, version) = self.key_parts();
+        let id = id.to_owned();
+        FactKey { kind, id, version }
+    }
+
+    /// The parts of [`Self::key`].
+    #[must_use]
+    pub fn key_parts(&self) -> (FactKind, &str, u64) {
         let order = self.order.as_str();
         match &self.what {
-            OrderEvent::Completed(_) => of(FactKind::Completed, order, 0),
-            OrderEvent::Confirmed { .. } => of(FactKind::Confirmed, order, 0),
-            OrderEvent::Delivered { .. } => of(FactKind::Delivered, order, 0),
-            OrderEvent::Cancelled { .. } => of(FactKind::Cancelled, order, 0),
-            OrderEvent::Refunded(it) => of(FactKind::Refunded, it.refund.as_str(), 0),
-            OrderEvent::RefundReversed(it) => of(FactKind::RefundReversed, it.refund.as_str(), 0),
-            OrderEvent::DisputeOpened(it) => of(FactKind::DisputeOpened, it.dispute.as_str(), 0),
+            OrderEvent::Completed(_) => (FactKind::Completed, order, 0),
+            OrderEvent::Confirmed { .. } => (FactKind::Confirmed, order, 0),
+            OrderEvent::Delivered { .. } => (FactKind::Delivered, order, 0),
+            OrderEvent::Cancelled { .. } => (FactKind::Cancelled, order, 0),
+            OrderEvent::Refunded(it) => (FactKind::Refunded, it.refund.as_str(), 0),
+            OrderEvent::RefundReversed(it) => (FactKind::RefundReversed, it.refund.as_str(), 0),
+            OrderEvent::DisputeOpened(it) => (FactKind::DisputeOpened, it.dispute.as_str(), 0),
             OrderEvent::DisputeUpdated(it) => {
-                of(FactKind::DisputeUpdated, it.dispute.as_str(), it.version)
+                (FactKind::DisputeUpdated, it.dispute.as_str(), it.version)
             }
-            OrderEvent::DisputeClosed(it) => of(FactKind::DisputeClosed, it.dispute.as_str(), 0),
-            OrderEvent::ReviewRequested(it) => of(FactKind::ReviewRequested, it.review.as_str(), 0),
-            OrderEvent::ReviewAnswered(it) => of(FactKind::ReviewAnswered, it.review.as_str(), 0),
-            OrderEvent::ReviewDecided(it) => of(FactKind::ReviewDecided, it.review.as_str(), 0),
+            OrderEvent::DisputeClosed(it) => (FactKind::DisputeClosed, it.dispute.as_str(), 0),
+            OrderEvent::ReviewRequested(it) => (FactKind::ReviewRequested, it.review.as_str(), 0),
+            OrderEvent::ReviewAnswered(it) => (FactKind::ReviewAnswered, it.review.as_str(), 0),
+            OrderEvent::ReviewDecided(it) => (FactKind::ReviewDecided, it.review.as_str(), 0),
         }
     }
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::agreement::Agreement;
-use super::fact::{Completed, ContentHash, FactKey, OrderEvent, OrderFact};
+use super::fact::{Completed, ContentHash, OrderEvent, OrderFact};
 use super::hold::Hold;
 use super::ids::{DisputeId, HoldId, MerchantId, OrderId, ReceivableId, RefundId, ReviewId};
 use super::money::{Amount, Currency, MoneyError, less};
@@ -158,10 +158,10 @@ impl Order {
             OrderEvent::ReviewDecided(it) => self.review(&it.review).and_then(|it| it.decided),
         };
         applied.or_else(|| {
-            let key = fact.key();
+            let key = fact.key_parts();
             let mut parked = self.parked.iter();
             parked
-                .find(|waiting| waiting.key() == key)
+                .find(|waiting| waiting.key_parts() == key)
                 .map(|waiting| waiting.content)
         })
     }
@@ -181,18 +181,35 @@ impl Order {
         }
     }
 
-    /// The parked fact whose turn has come: the earliest by business time, then id.
-    pub(super) fn next_parked(&self) -> Option<usize> {
-        let rank = |fact: &OrderFact| {
-            let FactKey { kind, id, version } = fact.key();
-            (fact.business_at(), id, kind, version)
-        };
-        self.parked
-            .iter()
-            .enumerate()
-            .filter(|(_, fact)| !self.keeps_waiting(fact))
-            .min_by_key(|(_, fact)| rank(fact))
-            .map(|(position, _)| position)
+    /// How many facts, and blocks, the order has to remember one by one.
+    #[must_use]
+    pub fn facts(&self) -> usize {
+        let updates = self.disputes.iter().map(|it| it.updates.len());
+        self.refunds.len()
+            + self.disputes.len()
+            + updates.sum::<usize>()
+            + self.reviews.len()
+            + self.blocks.len()
+            + self.parked.len()
+    }
+
+    /// Whether this fact, applied or kept, makes one more of them; known ones aside.
+    #[must_use]
+    pub fn grows_by(&self, fact: &OrderFact) -> bool {
+        match fact.what {
+            OrderEvent::Completed(_)
+            | OrderEvent::Confirmed { .. }
+            | OrderEvent::Delivered { .. }
+            | OrderEvent::Cancelled { .. } => false,
+            OrderEvent::RefundReversed(_)
+            | OrderEvent::DisputeClosed(_)
+            | OrderEvent::ReviewAnswered(_)
+            | OrderEvent::ReviewDecided(_) => self.keeps_waiting(fact),
+            OrderEvent::Refunded(_)
+            | OrderEvent::DisputeOpened(_)
+            | OrderEvent::DisputeUpdated(_)
+            | OrderEvent::ReviewRequested(_) => true,
+        }
     }
 
     /// The refund of this id, if it was applied.

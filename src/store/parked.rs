@@ -1,6 +1,6 @@
 //! Messages that wait for what they belong to, kept byte for byte and read again when it comes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -12,7 +12,7 @@ use super::orders::{Found, Reparse, find};
 use super::types::{column, order_key, unreadable};
 use super::{StoreError, Tx, failed};
 use crate::message::Record;
-use crate::rules::fact::{FactKey, FactKind};
+use crate::rules::fact::{FactKey, FactKind, OrderFact};
 use crate::rules::ids::{MerchantId, OrderId};
 use crate::rules::time::Instant;
 
@@ -65,9 +65,12 @@ impl Tx {
         let mut fresh = Vec::new();
         let mut gone = Vec::new();
         for case in changed {
+            // Of one key there is one content only, see `Order::known`.
             let before = case.before.as_ref().map_or(&[][..], |order| &order.parked);
+            let known: HashSet<_> = before.iter().map(OrderFact::key_parts).collect();
+            let kept: HashSet<_> = case.order.parked.iter().map(OrderFact::key_parts).collect();
             for fact in &case.order.parked {
-                if !before.contains(fact) {
+                if !known.contains(&fact.key_parts()) {
                     let key = fact.key();
                     let record = case.messages.get(&key).ok_or_else(|| {
                         StoreError::Unreadable(format!("no message behind a parked {key:?}"))
@@ -76,7 +79,7 @@ impl Tx {
                 }
             }
             for fact in before {
-                if !case.order.parked.contains(fact) {
+                if !kept.contains(&fact.key_parts()) {
                     gone.push((case, fact.key()));
                 }
             }

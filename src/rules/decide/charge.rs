@@ -8,7 +8,7 @@ use super::super::entry::{Account, Event, RefundApplied, Source, SourceKind};
 use super::super::fact::{Completed, ContentHash, RefundReversed, Refunded};
 use super::super::ids::{DisputeId, RefundId};
 use super::super::money::{Amount, MoneyError, less};
-use super::super::order::{Noted, Order, Refund};
+use super::super::order::{Dispute, Noted, Order, Refund};
 use super::super::time::Instant;
 use super::sources::{owe, take_from_deposit, take_from_holds};
 use super::{Refusal, Step, Terms, block, give_back, transfer};
@@ -30,6 +30,29 @@ pub(super) struct Charge<'a> {
     pub(super) from_receivable: &'a mut Amount,
 }
 
+impl<'a> Charge<'a> {
+    fn of_refund(it: &'a mut Refund) -> Self {
+        Self {
+            charged: &mut it.charged,
+            from_reversed: &mut it.from_reversed,
+            from_holds: &mut it.from_holds,
+            from_deposit: &mut it.from_deposit,
+            from_receivable: &mut it.from_receivable,
+        }
+    }
+
+    fn of_dispute(it: &'a mut Dispute) -> Self {
+        Self {
+            charged: &mut it.charged,
+            from_reversed: &mut it.from_reversed,
+            from_holds: &mut it.from_holds,
+            from_deposit: &mut it.from_deposit,
+            from_receivable: &mut it.from_receivable,
+        }
+    }
+}
+
+/// Adds to the order's refunds, and changes none that was there.
 pub(super) fn refund(
     step: &mut Step<'_>,
     terms: &Terms,
@@ -212,27 +235,22 @@ pub(super) fn reversed(order: &Order, sale: &Completed) -> Result<Amount, MoneyE
 
 /// The records of all charges of an order.
 pub(super) fn charges(order: &mut Order) -> impl Iterator<Item = (Cause, Charge<'_>)> {
-    let refunds = order.refunds.iter_mut().map(|it| {
-        let charge = Charge {
-            charged: &mut it.charged,
-            from_reversed: &mut it.from_reversed,
-            from_holds: &mut it.from_holds,
-            from_deposit: &mut it.from_deposit,
-            from_receivable: &mut it.from_receivable,
-        };
-        (("refund", it.id.to_string()), charge)
-    });
-    let disputes = order.disputes.iter_mut().map(|it| {
-        let charge = Charge {
-            charged: &mut it.charged,
-            from_reversed: &mut it.from_reversed,
-            from_holds: &mut it.from_holds,
-            from_deposit: &mut it.from_deposit,
-            from_receivable: &mut it.from_receivable,
-        };
-        (("dispute", it.id.to_string()), charge)
-    });
+    let refunds = order.refunds.iter_mut();
+    let refunds = refunds.map(|it| (("refund", it.id.to_string()), Charge::of_refund(it)));
+    let disputes = order.disputes.iter_mut();
+    let disputes = disputes.map(|it| (("dispute", it.id.to_string()), Charge::of_dispute(it)));
     refunds.chain(disputes)
+}
+
+/// The record of this claim's charge. A refund that is charged has come last.
+fn record<'a>(order: &'a mut Order, claim: &Claim<'_>) -> Option<Charge<'a>> {
+    if let Some(id) = claim.refund {
+        let mut refunds = order.refunds.iter_mut();
+        return refunds.rfind(|it| it.id == *id).map(Charge::of_refund);
+    }
+    let id = claim.dispute?;
+    let mut disputes = order.disputes.iter_mut();
+    disputes.find(|it| it.id == *id).map(Charge::of_dispute)
 }
 
 /// Kind and id, as a receivable keeps them.
@@ -274,9 +292,8 @@ fn take(
     if !owed.is_zero() {
         owe(step, terms, owed, claim, &mut sources)?;
     }
-    let cause = claim.cause();
-    let record = charges(step.order).find(|(of, _)| *of == cause);
-    let (_, record) = record.expect("the fact was noted before it is charged");
+    let record = record(step.order, claim);
+    let record = record.expect("the fact was noted before it is charged");
     *record.charged = record.charged.plus(amount)?;
     *record.from_reversed = record.from_reversed.plus(from_reversed)?;
     *record.from_holds = record.from_holds.plus(from_holds)?;

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use super::agreement::{Agreement, in_force};
 use super::calendar::Calendars;
 use super::entry::{Account, Entry, Event, RescheduleReason, Transfer};
-use super::fact::{Completed, OrderEvent, OrderFact};
+use super::fact::{Completed, FactKind, OrderEvent, OrderFact};
 use super::hold::{Dates, Hold};
 use super::ids::HoldId;
 use super::money::Amount;
@@ -177,26 +177,56 @@ fn step(
     world: World<'_>,
     outcome: &mut Outcome,
 ) -> Result<Verdict, Refusal> {
+    // What may be long and is not touched, or only added to, is not copied for each fact.
+    let parked = std::mem::take(&mut order.parked);
+    let adds = matches!(fact.what, OrderEvent::Refunded(_));
+    let refunds = adds.then(|| std::mem::take(&mut order.refunds));
     let mut next = order.clone();
+    let known = refunds.as_ref().map(Vec::len);
+    next.refunds = refunds.unwrap_or(next.refunds);
     let cause = fact.key().to_string();
     let mut step = Step::new(&mut next, world, cause, fact.traceparent.clone());
-    let verdict = step.run(fact)?;
-    outcome.entries.append(&mut step.entries);
-    outcome.alarms.append(&mut step.alarms);
-    debug_assert!(next.holds.iter().all(Hold::check), "{next:#?}");
-    *order = next;
-    Ok(verdict)
+    let answer = step.run(fact);
+    if answer.is_ok() {
+        outcome.entries.append(&mut step.entries);
+        outcome.alarms.append(&mut step.alarms);
+        debug_assert!(next.holds.iter().all(Hold::check), "{next:#?}");
+        *order = next;
+    } else if let Some(known) = known {
+        next.refunds.truncate(known);
+        order.refunds = next.refunds;
+    }
+    order.parked = parked;
+    answer
 }
 
-/// Applies the parked facts whose turn has come until none is left.
+/// Applies the parked facts whose turn has come until none is left: each time the earliest by business
+/// time, then id.
 fn unpark(order: &mut Order, world: World<'_>, outcome: &mut Outcome) {
-    while let Some(position) = order.next_parked() {
-        let fact = order.parked.remove(position);
+    if order.parked.iter().all(|fact| order.keeps_waiting(fact)) {
+        return;
+    }
+    let mut parked: Vec<_> = std::mem::take(&mut order.parked)
+        .into_iter()
+        .enumerate()
+        .collect();
+    // The earliest last, where it is taken from at no cost.
+    parked.sort_by(|(_, one), (_, other)| rank(other).cmp(&rank(one)));
+    while let Some(position) = parked.iter().rposition(|(_, it)| !order.keeps_waiting(it)) {
+        let (_, fact) = parked.remove(position);
         match step(order, &fact, world, outcome) {
             Ok(_) => outcome.unparked.push(fact.key()),
             Err(refusal) => outcome.refused.push((fact.key(), refusal)),
         }
     }
+    parked.sort_unstable_by_key(|(place, _)| *place);
+    order.parked = parked.into_iter().map(|(_, fact)| fact).collect();
+}
+
+/// When it is a parked fact's turn among others.
+fn rank(fact: &OrderFact) -> (Instant, &str, FactKind, u64) {
+    let (kind, id, version) = fact.key_parts();
+    (fact.business_at(), id, kind, version)
 }
 
 /// What an order's money goes by once it is applied.
