@@ -2,6 +2,7 @@
 
 mod by_hand;
 mod dead_letters;
+mod parked;
 mod reviews;
 
 use std::collections::BTreeSet;
@@ -17,6 +18,8 @@ pub use by_hand::{
 };
 
 pub use dead_letters::{DeadLettersCommand, ReplayArgs, WhichArgs};
+
+pub use parked::{ParkedCommand, ParkedDropArgs, ParkedListArgs};
 
 pub use reviews::{DecisionArg, ReviewCommand, ReviewDecideArgs, ReviewListArgs};
 
@@ -80,6 +83,9 @@ pub enum Command {
     /// Finds messages that were refused, and replays them
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
+    /// Lists messages that wait for what they belong to, and gives up on them
+    #[command(subcommand)]
+    Parked(ParkedCommand),
     /// Lists reviews of orders, and decides them
     #[command(subcommand)]
     Review(ReviewCommand),

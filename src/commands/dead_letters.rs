@@ -137,7 +137,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// What strangers wrote, without what moves a cursor, breaks a line or turns text around.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

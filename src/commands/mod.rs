@@ -7,6 +7,7 @@ mod dead_letters;
 mod explain;
 mod export;
 mod forecast;
+mod parked;
 mod rehearse;
 mod statement;
 
@@ -75,6 +76,7 @@ pub async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Proposals => operator::proposals(&configured()?).await,
         Command::Review(what) => operator::review(configured()?, &what).await,
         Command::DeadLetters(command) => dead_letters::run(configured()?, command).await,
+        Command::Parked(command) => parked::run(configured()?, command).await,
         Command::Bench(args) => bench::run(configured()?, &args).await,
         // Needs no settings, and says nothing but its answer.
         Command::Simulate(args) => simulate::run(&args),

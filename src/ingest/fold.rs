@@ -181,7 +181,7 @@ impl Work<'_> {
                 .iter()
                 .map(|(merchant, _)| merchant.clone())
                 .collect();
-            tx.open_catalogue(catalogue, &merchants, false).await?;
+            tx.widen_catalogue(catalogue, &merchants).await?;
             let rules = self.rules;
             let more = tx
                 .load_orders(&missing, catalogue, &reparse_with(rules))
@@ -316,7 +316,7 @@ fn moves_money(fact: &OrderFact, refusal: &Refusal) -> bool {
 }
 
 /// Whether the order's money may have to stay because of it, now or by what follows.
-pub(super) fn may_take_money(fact: &OrderFact) -> bool {
+pub(crate) fn may_take_money(fact: &OrderFact) -> bool {
     match fact.what {
         OrderEvent::Completed(_)
         | OrderEvent::Confirmed { .. }

@@ -42,11 +42,13 @@ pub enum Reason {
     Approval,
     /// More facts, or kept bytes, than one order may have.
     TooMany,
+    /// A person has given up waiting for what it belongs to.
+    Dropped,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Malformed,
         Self::Schema,
         Self::UnknownType,
@@ -61,6 +63,7 @@ impl Reason {
         Self::RefundExceedsOrder,
         Self::Approval,
         Self::TooMany,
+        Self::Dropped,
     ];
 
     /// The contract's word.
@@ -81,6 +84,7 @@ impl Reason {
             Self::RefundExceedsOrder => "refund_exceeds_order",
             Self::Approval => "approval",
             Self::TooMany => "too_many",
+            Self::Dropped => "dropped",
         }
     }
 }

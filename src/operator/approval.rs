@@ -90,6 +90,7 @@ impl Operator {
             Request::Unblock { .. }
                 | Request::Release { .. }
                 | Request::ReleaseCredit { .. }
+                | Request::DropParked { .. }
                 | Request::Decide { .. }
         );
         if !lets_go || above.is_empty() {

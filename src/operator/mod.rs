@@ -9,6 +9,8 @@
 mod approval;
 pub mod commands;
 mod orders;
+mod parked;
+mod patience;
 mod purses;
 pub mod reapply;
 pub mod receivables;
@@ -16,7 +18,7 @@ mod replay;
 mod request;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant as Moment};
+use std::time::Duration;
 
 use uuid::Uuid;
 
@@ -32,10 +34,9 @@ use crate::store::journal::Lines;
 use crate::store::operations::{About, Operation};
 use crate::store::{Store, StoreError, Tx};
 
+use patience::Patience;
 pub use request::{By, Request};
 
-/// How often the gate is looked at again while an early release waits for it.
-const PAUSE: Duration = Duration::from_millis(100);
 /// What is said of a request that one person alone may not carry out.
 const TWO_PERSONS: &str = "this needs a second person, within 7 days";
 
@@ -69,34 +70,6 @@ pub enum OperatorError {
     Gate(String),
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-/// Until when an act is tried again while only the gate or a moment's trouble of the database is in
-/// its way.
-struct Patience(Moment);
-
-impl Patience {
-    /// Waits a little if it makes sense to try again after this answer.
-    async fn waits_after(&self, answer: &Result<Answer, OperatorError>) -> bool {
-        let passes = match answer {
-            Err(OperatorError::Gate(_)) => true,
-            Err(OperatorError::Store(error)) => error.passes(),
-            _ => false,
-        };
-        if !passes || !self.lasts() {
-            return false;
-        }
-        self.pause().await;
-        true
-    }
-
-    fn lasts(&self) -> bool {
-        Moment::now() < self.0
-    }
-
-    async fn pause(&self) {
-        tokio::time::sleep(PAUSE).await;
-    }
 }
 
 /// One operation under way.
@@ -169,10 +142,9 @@ impl Operator {
         Ok(requests.chain(credits).collect())
     }
 
-    /// From now on.
     fn patience(&self) -> Patience {
         let seconds = self.config.release.max_staleness_seconds;
-        Patience(Moment::now() + Duration::from_secs(u64::from(seconds)))
+        Patience::of(Duration::from_secs(u64::from(seconds)))
     }
 
     async fn attempt(
@@ -272,6 +244,7 @@ impl Operator {
                 let receivable = (merchant, *receivable, amount.as_str());
                 self.write_off(tx, request, act, receivable).await?
             }
+            Request::DropParked { place } => self.drop_parked(tx, request, act, place).await?,
         };
         if !act.approved {
             let operation = operation(request, act, &outcome)?;

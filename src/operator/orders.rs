@@ -74,7 +74,8 @@ pub(super) fn decide(
         Request::Pause { .. }
         | Request::Resume { .. }
         | Request::ReleaseCredit { .. }
-        | Request::WriteOff { .. } => {
+        | Request::WriteOff { .. }
+        | Request::DropParked { .. } => {
             return refuse("this is about no order".to_owned());
         }
     };

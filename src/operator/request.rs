@@ -9,6 +9,7 @@ use crate::rules::pause::Scope;
 use crate::rules::review::Decision;
 use crate::rules::time::Instant;
 use crate::store::operations::About;
+use crate::store::replays::Place;
 
 /// One request, kept whole with its operation. Amounts are decimals in the order's currency.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +66,10 @@ pub enum Request {
         hold: HoldId,
         until: Instant,
     },
+    /// Gives up on a message that waits for what never comes.
+    DropParked {
+        place: Place,
+    },
 }
 
 impl Request {
@@ -81,6 +86,7 @@ impl Request {
             Self::ReleaseCredit { .. } => "release_credit",
             Self::WriteOff { .. } => "write_off",
             Self::Extend { .. } => "extend",
+            Self::DropParked { .. } => "drop_parked",
         }
     }
 
@@ -93,6 +99,7 @@ impl Request {
                 Scope::Currency(currency) => about.currency = Some(*currency),
                 Scope::Merchant(merchant) => about.merchant = Some(merchant.clone()),
             },
+            Self::DropParked { .. } => {}
             Self::Block {
                 merchant,
                 order,

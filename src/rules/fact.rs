@@ -1,7 +1,6 @@
 //! What the outside says happened, parsed. Wire forms and their checks are in `message`.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +12,8 @@ use super::ids::{DisputeId, MerchantId, OrderId, RefundId, ReleaseId, ReviewId, 
 use super::money::{Amount, Currency};
 use super::review::Decision;
 use super::time::Instant;
+
+pub use super::fact_key::{FactKey, FactKind};
 
 /// A digest of the fields that the contract names, as parsed: amounts by value, times as instants,
 /// absent = null = default, sets without order. Same key and other digest is a conflict.
@@ -260,29 +261,31 @@ impl OrderFact {
     #[must_use]
     pub fn key(&self) -> FactKey {
         let (kind, id, version) = self.key_parts();
-        let id = id.to_owned();
-        FactKey { kind, id, version }
+        FactKey {
+            kind,
+            id: id.to_owned(),
+            version,
+        }
     }
 
     /// The parts of [`Self::key`].
     #[must_use]
     pub fn key_parts(&self) -> (FactKind, &str, u64) {
+        use {FactKind as K, OrderEvent as E};
         let order = self.order.as_str();
         match &self.what {
-            OrderEvent::Completed(_) => (FactKind::Completed, order, 0),
-            OrderEvent::Confirmed { .. } => (FactKind::Confirmed, order, 0),
-            OrderEvent::Delivered { .. } => (FactKind::Delivered, order, 0),
-            OrderEvent::Cancelled { .. } => (FactKind::Cancelled, order, 0),
-            OrderEvent::Refunded(it) => (FactKind::Refunded, it.refund.as_str(), 0),
-            OrderEvent::RefundReversed(it) => (FactKind::RefundReversed, it.refund.as_str(), 0),
-            OrderEvent::DisputeOpened(it) => (FactKind::DisputeOpened, it.dispute.as_str(), 0),
-            OrderEvent::DisputeUpdated(it) => {
-                (FactKind::DisputeUpdated, it.dispute.as_str(), it.version)
-            }
-            OrderEvent::DisputeClosed(it) => (FactKind::DisputeClosed, it.dispute.as_str(), 0),
-            OrderEvent::ReviewRequested(it) => (FactKind::ReviewRequested, it.review.as_str(), 0),
-            OrderEvent::ReviewAnswered(it) => (FactKind::ReviewAnswered, it.review.as_str(), 0),
-            OrderEvent::ReviewDecided(it) => (FactKind::ReviewDecided, it.review.as_str(), 0),
+            E::Completed(_) => (K::Completed, order, 0),
+            E::Confirmed { .. } => (K::Confirmed, order, 0),
+            E::Delivered { .. } => (K::Delivered, order, 0),
+            E::Cancelled { .. } => (K::Cancelled, order, 0),
+            E::Refunded(it) => (K::Refunded, it.refund.as_str(), 0),
+            E::RefundReversed(it) => (K::RefundReversed, it.refund.as_str(), 0),
+            E::DisputeOpened(it) => (K::DisputeOpened, it.dispute.as_str(), 0),
+            E::DisputeUpdated(it) => (K::DisputeUpdated, it.dispute.as_str(), it.version),
+            E::DisputeClosed(it) => (K::DisputeClosed, it.dispute.as_str(), 0),
+            E::ReviewRequested(it) => (K::ReviewRequested, it.review.as_str(), 0),
+            E::ReviewAnswered(it) => (K::ReviewAnswered, it.review.as_str(), 0),
+            E::ReviewDecided(it) => (K::ReviewDecided, it.review.as_str(), 0),
         }
     }
 
@@ -338,65 +341,4 @@ pub enum PayoutSubject {
     Release(ReleaseId),
     /// Each of the settlement's releases.
     Settlement(SettlementId),
-}
-
-/// The key of a message about an order: what makes a second one "the same again".
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct FactKey {
-    pub kind: FactKind,
-    /// The id that the kind is known by; for an order's own events the order id, for
-    /// `dispute.updated` the dispute id.
-    pub id: String,
-    /// `dispute.updated` only, else 0.
-    pub version: u64,
-}
-
-impl fmt::Display for FactKey {
-    /// The business key as it goes into event ids: `refund:R-1`, `dispute.updated:D-1:3`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kind, id, version } = self;
-        match kind {
-            FactKind::DisputeUpdated => write!(f, "{}:{id}:{version}", kind.name()),
-            _ => write!(f, "{}:{id}", kind.name()),
-        }
-    }
-}
-
-/// The kinds of facts about an order, with the numbers under which they are stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum FactKind {
-    Completed = 1,
-    Confirmed = 2,
-    Delivered = 3,
-    Cancelled = 4,
-    Refunded = 5,
-    DisputeOpened = 6,
-    DisputeUpdated = 7,
-    DisputeClosed = 8,
-    ReviewRequested = 9,
-    ReviewAnswered = 10,
-    ReviewDecided = 11,
-    RefundReversed = 12,
-}
-
-impl FactKind {
-    /// Its name, in the keys of facts and in metrics. Part of event ids: it never changes.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Completed => "order.completed",
-            Self::Confirmed => "order.confirmed",
-            Self::Delivered => "order.delivered",
-            Self::Cancelled => "order.cancelled",
-            Self::Refunded => "refund",
-            Self::RefundReversed => "refund.reversed",
-            Self::DisputeOpened => "dispute.opened",
-            Self::DisputeUpdated => "dispute.updated",
-            Self::DisputeClosed => "dispute.closed",
-            Self::ReviewRequested => "review.requested",
-            Self::ReviewAnswered => "review.answered",
-            Self::ReviewDecided => "review.decided",
-        }
-    }
 }

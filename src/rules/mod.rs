@@ -21,6 +21,7 @@ mod entry_review;
 mod entry_settlement;
 pub mod explain;
 pub mod fact;
+mod fact_key;
 pub mod forecast;
 pub mod hold;
 pub mod ids;

@@ -51,7 +51,7 @@ impl Store {
     ) -> Result<Arc<[Arc<Agreement>]>, StoreError> {
         let mut catalogue = Catalogue::default();
         let mut tx = self.begin().await?;
-        tx.learn_merchants(&mut catalogue, std::slice::from_ref(merchant))
+        tx.widen_catalogue(&mut catalogue, std::slice::from_ref(merchant))
             .await?;
         tx.rollback().await?;
         Ok(catalogue.of(merchant))

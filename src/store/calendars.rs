@@ -5,10 +5,12 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use super::agreements::{Accepted, Catalogue, same};
+use super::catalogue::weight;
 use super::types::{column, content, unreadable};
 use super::{StoreError, Tx, failed};
 use crate::rules::calendar::{Calendar, Calendars};
 use crate::rules::fact::ContentHash;
+use crate::rules::ids::CalendarId;
 
 impl Tx {
     pub(super) async fn latest_calendars(&mut self) -> Result<Calendars, StoreError> {
@@ -27,6 +29,27 @@ impl Tx {
                 .insert(calendar.calendar.clone(), Arc::new(calendar));
         }
         Ok(calendars)
+    }
+
+    /// The ruling versions of these calendars, those that are there, with about how many bytes each is.
+    pub(super) async fn ruling_calendars(
+        &mut self,
+        ids: &[&CalendarId],
+    ) -> Result<Vec<(Calendar, usize)>, StoreError> {
+        let rows = sqlx::query_scalar!(
+            "SELECT DISTINCT ON (calendar) body FROM calendars WHERE calendar = ANY($1)
+             ORDER BY calendar, version DESC",
+            column(ids, |id| id.as_str().to_owned()) as _,
+        )
+        .fetch_all(&mut *self.inner)
+        .await
+        .map_err(failed("read calendars"))?;
+        let read = rows.into_iter().map(|body| {
+            let bytes = weight(&body);
+            let calendar = serde_json::from_value(body).map_err(|error| unreadable(&error))?;
+            Ok((calendar, bytes))
+        });
+        read.collect()
     }
 
     /// Puts calendar versions into the books; the catalogue must be open exclusively and be opened

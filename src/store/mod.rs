@@ -12,6 +12,7 @@ pub mod audit;
 pub mod books;
 mod calendars;
 pub mod cases;
+pub mod catalogue;
 pub mod catchup;
 mod causes;
 mod connection;
@@ -48,6 +49,7 @@ pub mod settlements;
 pub mod strays;
 mod types;
 pub mod vitals;
+pub mod waiting;
 pub mod writes;
 
 use jiff::civil::Date;

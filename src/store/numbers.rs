@@ -102,23 +102,10 @@ pub(super) fn fact_number(kind: FactKind) -> i16 {
 }
 
 pub(super) fn number_fact(number: i16) -> Result<FactKind, StoreError> {
-    [
-        FactKind::Completed,
-        FactKind::Confirmed,
-        FactKind::Delivered,
-        FactKind::Cancelled,
-        FactKind::Refunded,
-        FactKind::DisputeOpened,
-        FactKind::DisputeUpdated,
-        FactKind::DisputeClosed,
-        FactKind::ReviewRequested,
-        FactKind::ReviewAnswered,
-        FactKind::ReviewDecided,
-        FactKind::RefundReversed,
-    ]
-    .into_iter()
-    .find(|kind| fact_number(*kind) == number)
-    .ok_or_else(|| StoreError::Unreadable(format!("fact kind {number}")))
+    FactKind::ALL
+        .into_iter()
+        .find(|kind| fact_number(*kind) == number)
+        .ok_or_else(|| StoreError::Unreadable(format!("fact kind {number}")))
 }
 
 pub(super) fn number_decision(number: i16) -> Result<Decision, StoreError> {

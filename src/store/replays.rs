@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::cases::OrderKey;
@@ -16,7 +16,7 @@ use crate::rules::time::Instant;
 use crate::telemetry::Outcome;
 
 /// Where a message lay: `topic/partition/offset`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     pub topic: String,
     pub partition: i32,

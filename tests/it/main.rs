@@ -6,6 +6,7 @@ mod arrival;
 mod audit;
 mod bad_input;
 mod bookkeeping;
+mod bounds;
 mod calendars;
 #[path = "../corpus/cases.rs"]
 #[expect(dead_code, reason = "tests/corpus uses the rest")]

@@ -3,6 +3,7 @@
 mod approvals;
 mod blocks;
 mod early;
+mod parked;
 mod pauses;
 mod purses;
 mod reapplied;

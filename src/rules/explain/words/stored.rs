@@ -51,6 +51,7 @@ fn review(reason: &str) -> Option<String> {
         "refund_exceeds_order" => "退款超出订单金额",
         "approval" => "需要第二人批准",
         "too_many" => "此订单的消息过多",
+        "dropped" => "人工放弃等待",
         _ => "原因见死信",
     };
     Some(format!("有关此订单的消息被拒收：{why}（{word}）"))

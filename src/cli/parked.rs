@@ -1,0 +1,78 @@
+//! What can be typed about messages that wait.
+
+use clap::{Args, Subcommand};
+
+use super::{ByArgs, instant};
+use crate::rules::fact::FactKind;
+use crate::rules::time::Instant;
+use crate::store::replays::Place;
+use crate::store::waiting::Wanted;
+
+/// `holdback parked …`
+#[derive(Debug, Subcommand)]
+pub enum ParkedCommand {
+    /// Lists messages that wait for their order, agreement, dispute, review or refund, the oldest first
+    List(ParkedListArgs),
+    /// Makes dead letters of messages that wait for what never comes
+    Drop(ParkedDropArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct ParkedListArgs {
+    /// Only those of this merchant
+    #[arg(long, value_name = "ID")]
+    pub merchant: Option<String>,
+    /// Only those about this order
+    #[arg(long, value_name = "ID")]
+    pub order: Option<String>,
+    /// Only those of this kind: refund, dispute.opened, order.cancelled, …
+    #[arg(long, value_name = "KIND", value_parser = kind)]
+    pub kind: Option<FactKind>,
+    /// Only those kept from then on: RFC 3339, or a date (its 00:00 UTC)
+    #[arg(long, value_name = "T", value_parser = instant)]
+    pub since: Option<Instant>,
+    /// Only those kept before then
+    #[arg(long, value_name = "T", value_parser = instant)]
+    pub until: Option<Instant>,
+    /// Only those that wait for longer than `parked.alarm_hours`
+    #[arg(long, conflicts_with = "until")]
+    pub late: bool,
+    /// So many at most
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub limit: u32,
+    /// One JSON object per line
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl ParkedListArgs {
+    /// As the store takes it; `late` is from when on a message is not late.
+    #[must_use]
+    pub fn wanted(self, late: Instant) -> Wanted {
+        Wanted {
+            place: None,
+            merchant: self.merchant,
+            order: self.order,
+            kind: self.kind,
+            since: self.since,
+            until: if self.late { Some(late) } else { self.until },
+        }
+    }
+}
+
+fn kind(text: &str) -> Result<FactKind, String> {
+    let mut kinds = FactKind::ALL.into_iter();
+    kinds.find(|kind| kind.name() == text).ok_or_else(|| {
+        let names = FactKind::ALL.map(FactKind::name);
+        format!("one of {}", names.join(", "))
+    })
+}
+
+#[derive(Debug, Args)]
+pub struct ParkedDropArgs {
+    /// Where the messages lay: topic/partition/offset, as `list` names it
+    #[arg(value_name = "PLACE", required = true)]
+    pub places: Vec<Place>,
+    #[command(flatten)]
+    pub by: ByArgs,
+}
