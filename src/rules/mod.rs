@@ -36,6 +36,7 @@ pub mod review;
 pub mod settlement;
 pub mod shadow;
 pub mod statement;
+mod sums;
 pub mod term;
 pub mod time;
 pub mod write_off;

@@ -1,6 +1,7 @@
 //! Everything known about one order: its sale, its holds, its refunds and disputes, and the facts
 //! that wait for something. This is what [`super::decide`] folds facts into.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::agreement::Agreement;
@@ -10,6 +11,7 @@ use super::ids::{DisputeId, HoldId, MerchantId, OrderId, ReceivableId, RefundId,
 use super::money::{Amount, Currency, MoneyError, less};
 use super::recovery::{Credit, Purse};
 use super::review::Review;
+use super::sums::Sums;
 use super::time::Instant;
 
 pub use super::block::{Block, BlockKind, Closing, Dispute};
@@ -30,6 +32,8 @@ pub struct Order {
     pub holds: Vec<Hold>,
     /// Applied refunds, in the order in which they were applied.
     pub refunds: Vec<Refund>,
+    /// What they add up to, as far as it has been counted.
+    pub(super) sums: Sums,
     pub disputes: Vec<Dispute>,
     /// Reviews, open or closed; each has a block of its own.
     pub reviews: Vec<Review>,
@@ -107,6 +111,7 @@ impl Order {
             free: None,
             holds: Vec::new(),
             refunds: Vec::new(),
+            sums: Sums::default(),
             disputes: Vec::new(),
             reviews: Vec::new(),
             blocks: Vec::new(),
@@ -253,18 +258,24 @@ impl Order {
     /// # Errors
     /// [`MoneyError::Overflow`].
     pub fn debt(&self, sale: &Completed) -> Result<Amount, MoneyError> {
-        let refunds = self.refunds_in_force().map(|refund| refund.amount);
-        let mut debt = Amount::sum(sale.currency, refunds)?;
+        let mut debt = self.refunded(sale.currency)?;
+        let named = self.named_by_dispute();
+        let nothing = Amount::zero(sale.currency);
         for dispute in &self.disputes {
-            let named = self.named(&dispute.id, sale.currency);
+            let named = named.get(&dispute.id).copied().unwrap_or(nothing);
             debt = debt.plus(less(dispute.lost_chargeback(sale), named))?;
         }
         Ok(debt)
     }
 
     /// What a dispute blocks of this order; `None`: all of it.
-    fn blocked_by(&self, dispute: &Dispute, sale: &Completed) -> Option<Amount> {
-        let named = self.named(&dispute.id, sale.currency);
+    fn blocked_by(
+        dispute: &Dispute,
+        sale: &Completed,
+        named: &HashMap<&DisputeId, Amount>,
+    ) -> Option<Amount> {
+        let named = named.get(&dispute.id).copied();
+        let named = named.unwrap_or_else(|| Amount::zero(sale.currency));
         match (&dispute.closed, dispute.amount) {
             (None, None) => None,
             (None, Some(amount)) => Some(less(amount, named)),
@@ -281,8 +292,9 @@ impl Order {
     pub(super) fn blocked(&self, sale: &Completed) -> Vec<Amount> {
         let open = || self.blocks.iter().filter(|it| it.cleared_at.is_none());
         let disputes = self.disputes.iter();
+        let named = self.named_by_dispute();
         let partial: Option<Vec<Amount>> = disputes
-            .map(|dispute| self.blocked_by(dispute, sale))
+            .map(|dispute| Self::blocked_by(dispute, sale, &named))
             .chain(open().filter(|it| it.hold.is_none()).map(|it| it.amount))
             .collect();
         let Some(partial) = partial else {
@@ -315,9 +327,9 @@ impl Order {
     #[must_use]
     pub fn first_blocking(&self) -> Option<&Dispute> {
         let sale = &self.sale.as_ref()?.value;
+        let named = self.named_by_dispute();
         self.disputes.iter().find(|dispute| {
-            self.blocked_by(dispute, sale)
-                .is_none_or(|amount| !amount.is_zero())
+            Self::blocked_by(dispute, sale, &named).is_none_or(|amount| !amount.is_zero())
         })
     }
 

@@ -13,12 +13,16 @@ use tokio::runtime::Runtime;
 use crate::generator::wall_us;
 use crate::harness::process::migrate;
 use crate::harness::{Message, Process, TestBed, say};
-use crate::proxy::Proxy;
 use crate::servers::{Servers, by_way_of};
 
 /// What a process may take.
 const LIMIT_MIB: u64 = 512;
+/// How long one load may take, and again for each time that it is larger.
 const PATIENCE: Duration = Duration::from_secs(240);
+/// Bytes per second by a slow link.
+const SLOW: u64 = 32 << 10;
+/// For so long a link is slow.
+const SLOW_FOR: Duration = Duration::from_secs(20);
 
 /// What is sent, and how often.
 struct Load {
@@ -26,41 +30,95 @@ struct Load {
     count: usize,
     /// Topic, type and message of a number.
     message: fn(&Facts, usize) -> (&'static str, &'static str, Value),
-    /// Bytes per second that reach the database, for the first seconds; 0: as many as can.
-    rate: u64,
+    /// To whom the link is slow at first.
+    slow: Option<Slow>,
+    settings: &'static [(&'static str, &'static str)],
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Slow {
+    Database,
+    Broker,
+}
+
+impl Load {
+    const fn new(
+        name: &'static str,
+        count: usize,
+        message: fn(&Facts, usize) -> (&'static str, &'static str, Value),
+    ) -> Self {
+        Self {
+            name,
+            count,
+            message,
+            slow: None,
+            settings: &[],
+        }
+    }
+
+    const fn slow(self, slow: Slow) -> Self {
+        Self {
+            slow: Some(slow),
+            ..self
+        }
+    }
+
+    const fn with(self, settings: &'static [(&'static str, &'static str)]) -> Self {
+        Self { settings, ..self }
+    }
+}
+
+/// So that one order may have as many facts as a load has.
+const ANY_NUMBER: &[(&str, &str)] = &[("HOLDBACK_INGEST_FACTS_PER_ORDER", "1000000")];
+/// What one order has no room for must not halt its partition here.
+const FULL: &[(&str, &str)] = &[
+    ("HOLDBACK_INGEST_FACTS_PER_ORDER", "1000"),
+    ("HOLDBACK_INGEST_BREAKER_CONSECUTIVE", "1000000"),
+];
+
 const LOADS: &[Load] = &[
-    Load {
-        name: "facts that wait, each for another order",
-        count: 60_000,
-        message: Facts::orphan,
-        rate: 0,
-    },
-    Load {
-        name: "facts that wait for one order",
-        count: 3_000,
-        message: Facts::of_one_order,
-        rate: 0,
-    },
-    Load {
-        name: "one merchant with everything",
-        count: 30_000,
-        message: Facts::of_one_merchant,
-        rate: 0,
-    },
-    Load {
-        name: "messages of 128 KiB",
-        count: 1_500,
-        message: Facts::large,
-        rate: 0,
-    },
-    Load {
-        name: "messages of 128 KiB, and a database that takes 32 KiB/s",
-        count: 1_500,
-        message: Facts::large,
-        rate: 32 << 10,
-    },
+    Load::new(
+        "facts that wait, each for another order",
+        60_000,
+        Facts::orphan,
+    ),
+    Load::new(
+        "facts that wait for one order",
+        3_000,
+        Facts::before_their_order,
+    )
+    .with(ANY_NUMBER),
+    Load::new(
+        "facts of one order that is there",
+        3_000,
+        Facts::after_their_order,
+    )
+    .with(ANY_NUMBER),
+    Load::new(
+        "more facts than one order may have",
+        5_000,
+        Facts::after_their_order,
+    )
+    .with(FULL),
+    Load::new(
+        "one merchant with everything",
+        30_000,
+        Facts::of_one_merchant,
+    ),
+    Load::new(
+        "one merchant with everything, and a broker that takes 32 KiB/s",
+        10_000,
+        Facts::of_one_merchant,
+    )
+    .slow(Slow::Broker),
+    Load::new("messages of 128 KiB", 1_500, Facts::large),
+    Load::new(
+        "messages of 128 KiB, and a database that takes 32 KiB/s",
+        1_500,
+        Facts::large,
+    )
+    .slow(Slow::Database),
+    Load::new("bad messages of 128 KiB", 1_500, Facts::large_and_bad).with(FULL),
 ];
 
 /// Makes messages.
@@ -77,7 +135,8 @@ pub fn all(scale: usize, name: Option<&str>) -> Result<(), String> {
     let wanted = |load: &&Load| name.is_none_or(|name| load.name.contains(name));
     for load in LOADS.iter().filter(wanted) {
         let count = load.count * scale;
-        let (peak, took) = match play(&runtime, &servers, load, count) {
+        let patience = PATIENCE.saturating_mul(u32::try_from(scale).unwrap_or(u32::MAX));
+        let (peak, took) = match play(&runtime, &servers, load, count, patience) {
             Ok(measured) => measured,
             Err(why) => {
                 over.push(why);
@@ -106,6 +165,7 @@ fn play(
     servers: &Servers,
     load: &Load,
     count: usize,
+    patience: Duration,
 ) -> Result<(u64, Duration), String> {
     let (brokers, url) = (servers.kafka.brokers(), servers.postgres.url());
     let bed = runtime.block_on(TestBed::on("bounded", brokers, url, 2));
@@ -123,22 +183,28 @@ fn play(
         }
     }
     bed.flush();
-    let link: &Proxy = &servers.links[0].postgres;
-    link.slow(Duration::ZERO, load.rate);
-    let database = by_way_of(&bed.database_url, link);
-    let process = Process::start(
-        &bed,
-        "ingest,release,publish,http",
-        &[("HOLDBACK_DATABASE_URL", &database)],
-    );
+    let links = &servers.links[0];
+    match load.slow {
+        Some(Slow::Database) => links.postgres.slow(Duration::ZERO, SLOW),
+        Some(Slow::Broker) => links.kafka.slow(Duration::ZERO, SLOW),
+        None => {}
+    }
+    let database = by_way_of(&bed.database_url, &links.postgres);
+    let brokers = format!("127.0.0.1:{}", links.kafka.port);
+    let ways = [
+        ("HOLDBACK_DATABASE_URL", database.as_str()),
+        ("HOLDBACK_KAFKA_BROKERS", &brokers),
+    ];
+    let settings = [&ways[..], load.settings].concat();
+    let process = Process::start(&bed, "ingest,release,publish,http", &settings);
     let began = Instant::now();
-    let healed = began + Duration::from_secs(20);
+    let healed = began + SLOW_FOR;
     let mut peak = 0;
     let mut asked = Instant::now();
     loop {
         peak = peak.max(resident_mib(process.id()));
         if Instant::now() > healed {
-            link.heal();
+            links.heal();
         }
         if asked.elapsed() > Duration::from_secs(1) {
             asked = Instant::now();
@@ -146,8 +212,8 @@ fn play(
                 break;
             }
         }
-        if began.elapsed() > PATIENCE {
-            let seconds = PATIENCE.as_secs();
+        if began.elapsed() > patience {
+            let seconds = patience.as_secs();
             return Err(format!(
                 "{}: not done after {seconds} s, {peak} MiB",
                 load.name
@@ -155,7 +221,7 @@ fn play(
         }
         std::thread::sleep(Duration::from_millis(50));
     }
-    link.heal();
+    links.heal();
     process.kill();
     Ok((peak, began.elapsed()))
 }
@@ -178,7 +244,8 @@ async fn is_done(bed: &TestBed, count: usize) -> Result<bool, String> {
             "SELECT (SELECT coalesce(sum(next_offset), 0)::bigint FROM positions),
                     (SELECT count(*) FROM due WHERE due_at <= now()),
                     (SELECT coalesce(sum(last_sequence - published_sequence), 0)::bigint
-                     FROM merchants)",
+                     FROM merchants)
+                  + (SELECT count(*) FROM dead_letters WHERE NOT published)",
         )
         .await
         .map_err(text)?;
@@ -229,9 +296,15 @@ impl Facts {
         self.refund(number, &format!("never-{number}"))
     }
 
-    /// The order itself comes last.
-    fn of_one_order(&self, number: usize) -> (&'static str, &'static str, Value) {
+    fn before_their_order(&self, number: usize) -> (&'static str, &'static str, Value) {
         if number + 1 == self.count {
+            return ("order-completed", "order.completed.v1", self.order(0));
+        }
+        self.refund(number, "O-0")
+    }
+
+    fn after_their_order(&self, number: usize) -> (&'static str, &'static str, Value) {
+        if number == 0 {
             return ("order-completed", "order.completed.v1", self.order(0));
         }
         self.refund(number, "O-0")
@@ -247,5 +320,11 @@ impl Facts {
         let attributes = (0..125).map(|number| (format!("a{number}"), json!(text)));
         order["attributes"] = Value::Object(attributes.collect());
         ("order-completed", "order.completed.v1", order)
+    }
+
+    fn large_and_bad(&self, number: usize) -> (&'static str, &'static str, Value) {
+        let (topic, kind, mut order) = self.large(number);
+        order["amount"] = json!("a lot");
+        (topic, kind, order)
     }
 }

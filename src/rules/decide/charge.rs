@@ -69,6 +69,7 @@ pub(super) fn refund(
     let before = step.before();
     let by = block::By::named(step.order, it.dispute.as_ref());
     let zero = Amount::zero(sale.currency);
+    step.order.count_refunds(sale.currency)?;
     step.order.refunds.push(Refund {
         id: it.refund.clone(),
         amount: it.amount,
@@ -82,8 +83,7 @@ pub(super) fn refund(
         from_receivable: zero,
         reversed: None,
     });
-    let refunds = step.order.refunds_in_force().map(|refund| refund.amount);
-    if Amount::sum(sale.currency, refunds)? > sale.amount {
+    if step.order.refunded(sale.currency)? > sale.amount {
         match terms.agreement.refund.excess {
             Excess::Reject => return Err(Refusal::RefundExceedsOrder),
             Excess::Receivable => step.alarms.push("refund_excess_to_receivable"),
@@ -112,6 +112,7 @@ pub(super) fn reverse_refund(
     content: ContentHash,
 ) -> Result<(), Refusal> {
     let before = step.before();
+    step.order.forget_sums();
     let found = step
         .order
         .refunds
@@ -219,22 +220,23 @@ fn original(order: &Order, sale: &Completed) -> Result<Amount, MoneyError> {
 }
 
 fn charged_so_far(order: &Order, sale: &Completed) -> Result<Amount, MoneyError> {
-    let refunds = order.refunds.iter().map(|refund| refund.charged);
+    let refunds = order.charged_by_refunds(sale.currency)?;
     let disputes = order.disputes.iter().map(|dispute| dispute.charged);
-    Amount::sum(sale.currency, refunds.chain(disputes))
+    Amount::sum(sale.currency, disputes)?.plus(refunds)
 }
 
 /// What a cancellation reversed and no refund has met yet.
 pub(super) fn reversed(order: &Order, sale: &Completed) -> Result<Amount, MoneyError> {
     let reversed = Amount::sum(sale.currency, order.holds.iter().map(|hold| hold.reversed))?;
-    let refunds = order.refunds.iter().map(|refund| refund.from_reversed);
+    let refunds = order.met_by_refunds(sale.currency)?;
     let disputes = order.disputes.iter().map(|dispute| dispute.from_reversed);
-    let met = Amount::sum(sale.currency, refunds.chain(disputes))?;
+    let met = Amount::sum(sale.currency, disputes)?.plus(refunds)?;
     Ok(less(reversed, met))
 }
 
 /// The records of all charges of an order.
 pub(super) fn charges(order: &mut Order) -> impl Iterator<Item = (Cause, Charge<'_>)> {
+    order.forget_sums();
     let refunds = order.refunds.iter_mut();
     let refunds = refunds.map(|it| (("refund", it.id.to_string()), Charge::of_refund(it)));
     let disputes = order.disputes.iter_mut();

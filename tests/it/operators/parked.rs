@@ -6,7 +6,7 @@ use holdback::store::waiting::{Waiting, Wanted};
 
 use super::{by, why};
 use crate::harness::Holdback;
-use crate::harness::facts::{agreement, closed, opened, order, refund, refund_reversed};
+use crate::harness::facts::{agreement, closed, delivered, opened, order, refund, refund_reversed};
 use crate::harness::process::{holdback, run_to_end};
 
 async fn waiting(hb: &Holdback) -> Vec<Waiting> {
@@ -124,12 +124,12 @@ async fn what_may_keep_money_back_is_dropped_by_two_persons_above_the_limit() {
     hb.send(refund("M-1", "O-1", "R-1", "50", "11-03"));
     hb.send(refund("M-1", "O-2", "R-2", "50.01", "11-03"));
     hb.send(opened("M-1", "O-3", "D-3", "return", "11-03"));
-    hb.send(closed("M-1", "O-4", "D-4", "won", "11-03 11:00"));
+    hb.send(delivered("M-1", "O-4", "11-03"));
     hb.applied().await;
     assert!(!hb.done(&drop_of(&hb, "refund:R-1").await).await.proposed);
     // Whatever it is about: it lets nothing go.
     assert!(
-        !hb.done(&drop_of(&hb, "dispute.closed:D-4").await)
+        !hb.done(&drop_of(&hb, "order.delivered:O-4").await)
             .await
             .proposed
     );
