@@ -33,8 +33,9 @@ impl Work<'_> {
             match change {
                 Ok(mut block) => {
                     block.opened_at = now;
-                    if self.is_letter(&block.reference) {
-                        if is_full(&case.order, rules) {
+                    let full = is_full(&case.order, rules);
+                    if full || self.is_letter(&block.reference) {
+                        if full {
                             REFERENCE.clone_into(&mut block.reference);
                         }
                         block.reference = uncleared(&case.order, &block.reference);

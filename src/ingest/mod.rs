@@ -9,6 +9,7 @@
 mod adjustments;
 pub(crate) mod answers;
 mod assignment;
+mod backoff;
 mod batch;
 mod blocks;
 mod breaker;

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::assignment::{Assignment, Fit, TakeError, merchants_read};
+use super::backoff::Backoff;
 use super::freshness::{Ends, Fresh};
 use super::{Batch, Ingest, Positions, Rules};
 use crate::config::IngestStart;
@@ -23,9 +24,6 @@ use crate::rules::time::Instant;
 use crate::store::{Store, StoreError};
 use crate::telemetry;
 
-/// The first pause after a failure; doubled up to [`PAUSE_MAX`].
-const PAUSE_MIN: Duration = Duration::from_millis(50);
-const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// Bytes of a batch, but for its last message. Parsed, decided and written they are several times as
 /// much; a batch of messages of usual size is full by their number first.
 const BATCH_MAX_BYTES: usize = 4 << 20;
@@ -65,7 +63,7 @@ struct Worker {
     /// Since when orders wait for the merchant topic; `None`: they don't.
     merchants_since: Option<Instant>,
     fresh: Fresh,
-    pause: Duration,
+    backoff: Backoff,
 }
 
 /// Runs a worker on this thread until it is stopped. A consumer that fails for good is replaced.
@@ -78,7 +76,7 @@ pub fn run(setup: Setup, handle: Handle) {
         assignment: Assignment::default(),
         merchants_since: None,
         fresh: Fresh::default(),
-        pause: PAUSE_MIN,
+        backoff: Backoff::new(),
     };
     while !worker.setup.stop.is_cancelled() {
         let topics: Vec<&str> = worker.setup.topics.iter().map(String::as_str).collect();
@@ -155,7 +153,7 @@ impl Worker {
             self.setup.heartbeat.beat();
             match self.try_take(input, partitions) {
                 Ok(()) => {
-                    self.pause = PAUSE_MIN;
+                    self.backoff.reset();
                     return;
                 }
                 Err(error) => {
@@ -272,7 +270,7 @@ impl Worker {
             }
             batch = self.rest(batch, &expected);
         };
-        self.pause = PAUSE_MIN;
+        self.backoff.reset();
         for (partition, owned) in &mut self.assignment.partitions {
             if let Some(next) = expected.get(partition) {
                 owned.next = *next;
@@ -358,10 +356,9 @@ impl Worker {
     }
 
     fn wait(&mut self) {
-        let until = Moment::now() + self.pause;
+        let until = Moment::now() + self.backoff.next();
         while Moment::now() < until && !self.setup.stop.is_cancelled() {
             std::thread::sleep(Duration::from_millis(10));
         }
-        self.pause = (self.pause * 2).min(PAUSE_MAX);
     }
 }

@@ -1,7 +1,7 @@
-//! Loads that no sane upstream sends, and how much memory and time one process takes for them.
+//! Loads that no sane upstream sends, and how much memory, disk and time one process takes for them.
 //!
-//! Guarantees: one process with its default settings works off each load, and stays below
-//! [`LIMIT_MIB`] of resident memory; what it took is told.
+//! Guarantees: one process with its default settings works off each load, stays below
+//! [`LIMIT_MIB`] of resident memory, and the database below [`disk_limit`]; what it took is told.
 
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,13 @@ use crate::servers::{Servers, by_way_of};
 
 /// What a process may take.
 const LIMIT_MIB: u64 = 512;
+
+/// What the database may grow by: for these messages of these bytes in all.
+fn disk_limit(messages: u64, bytes: u64) -> u64 {
+    messages * DISK_PER_MESSAGE + 2 * bytes
+}
+
+const DISK_PER_MESSAGE: u64 = 8 << 10;
 /// How long one load may take, and again for each time that it is larger.
 const PATIENCE: Duration = Duration::from_secs(240);
 /// Bytes per second by a slow link.
@@ -136,7 +143,12 @@ pub fn all(scale: usize, name: Option<&str>) -> Result<(), String> {
     for load in LOADS.iter().filter(wanted) {
         let count = load.count * scale;
         let patience = PATIENCE.saturating_mul(u32::try_from(scale).unwrap_or(u32::MAX));
-        let (peak, took) = match play(&runtime, &servers, load, count, patience) {
+        let Took {
+            peak,
+            time,
+            disk,
+            bytes,
+        } = match play(&runtime, &servers, load, count, patience) {
             Ok(measured) => measured,
             Err(why) => {
                 over.push(why);
@@ -144,20 +156,22 @@ pub fn all(scale: usize, name: Option<&str>) -> Result<(), String> {
             }
         };
         let line = format!(
-            "{}: {} messages, {peak} MiB at most, {} s",
+            "{}: {count} messages of {} KiB in all, {peak} MiB of memory at most, {} KiB of disk, {} s",
             load.name,
-            count,
-            took.as_secs()
+            bytes / 1024,
+            disk / 1024,
+            time.as_secs()
         );
         say(&line);
-        if peak > LIMIT_MIB {
+        let messages = u64::try_from(count).expect("few");
+        if peak > LIMIT_MIB || disk > disk_limit(messages, bytes) {
             over.push(line);
         }
     }
     if over.is_empty() {
         return Ok(());
     }
-    Err(format!("more than {LIMIT_MIB} MiB, or not done: {over:#?}"))
+    Err(format!("more than it may, or not done: {over:#?}"))
 }
 
 fn play(
@@ -166,7 +180,7 @@ fn play(
     load: &Load,
     count: usize,
     patience: Duration,
-) -> Result<(u64, Duration), String> {
+) -> Result<Took, String> {
     let (brokers, url) = (servers.kafka.brokers(), servers.postgres.url());
     let bed = runtime.block_on(TestBed::on("bounded", brokers, url, 2));
     migrate(&bed);
@@ -174,10 +188,11 @@ fn play(
         count,
         now: Timestamp::from_microsecond(wall_us()).expect("an instant"),
     };
-    send(&bed, "merchant", "agreement.published.v1", &agreement());
+    let empty = runtime.block_on(size_of(&bed))?;
+    let mut bytes = send(&bed, "merchant", "agreement.published.v1", &agreement());
     for number in 0..count {
         let (topic, kind, value) = (load.message)(&facts, number);
-        send(&bed, topic, kind, &value);
+        bytes += send(&bed, topic, kind, &value);
         if number % 500 == 0 {
             bed.flush();
         }
@@ -223,7 +238,37 @@ fn play(
     }
     links.heal();
     process.kill();
-    Ok((peak, began.elapsed()))
+    let full = runtime.block_on(size_of(&bed))?;
+    Ok(Took {
+        peak,
+        time: began.elapsed(),
+        disk: full.saturating_sub(empty),
+        bytes,
+    })
+}
+
+/// What a load took.
+struct Took {
+    /// MiB of memory.
+    peak: u64,
+    time: Duration,
+    /// Bytes by which the database has grown.
+    disk: u64,
+    /// Bytes of the messages.
+    bytes: u64,
+}
+
+/// Bytes of the database's tables and indexes.
+async fn size_of(bed: &TestBed) -> Result<u64, String> {
+    let text = |error: sqlx::Error| error.to_string();
+    let mut connection = PgConnection::connect(&bed.database_url)
+        .await
+        .map_err(text)?;
+    let row = connection
+        .fetch_one("SELECT pg_database_size(current_database())")
+        .await
+        .map_err(text)?;
+    u64::try_from(row.get::<i64, _>(0)).map_err(|error| error.to_string())
 }
 
 fn agreement() -> Value {
@@ -262,7 +307,8 @@ fn resident_mib(pid: u32) -> u64 {
     kib.unwrap_or_default() / 1024
 }
 
-fn send(bed: &TestBed, topic: &str, kind: &str, value: &Value) {
+/// Answers how many bytes that was.
+fn send(bed: &TestBed, topic: &str, kind: &str, value: &Value) -> u64 {
     let text = value.to_string();
     bed.produce(
         topic,
@@ -273,6 +319,20 @@ fn send(bed: &TestBed, topic: &str, kind: &str, value: &Value) {
             timestamp_ms: None,
         },
     );
+    u64::try_from(text.len()).expect("few")
+}
+
+/// A thousand letters that nothing compresses.
+fn noise(seed: usize) -> String {
+    let mut state = u64::try_from(seed).expect("small") | 1;
+    let letters = (0..1000).map(|_| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(99);
+        let letter = u8::try_from((state >> 33) % 64).expect("below 64");
+        char::from(b'0' + letter)
+    });
+    letters.collect()
 }
 
 impl Facts {
@@ -316,8 +376,8 @@ impl Facts {
 
     fn large(&self, number: usize) -> (&'static str, &'static str, Value) {
         let mut order = self.order(number);
-        let text = "x".repeat(1000);
-        let attributes = (0..125).map(|number| (format!("a{number}"), json!(text)));
+        let text = |name: usize| json!(noise(number * 1000 + name));
+        let attributes = (0..125).map(|name| (format!("a{name}"), text(name)));
         order["attributes"] = Value::Object(attributes.collect());
         ("order-completed", "order.completed.v1", order)
     }
