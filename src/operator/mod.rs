@@ -233,8 +233,8 @@ impl Operator {
                 self.on_order(tx, request, act, key, Some(&pauses)).await?
             }
             Request::ReleaseCredit { merchant, credit } => {
-                let credit = (merchant, *credit);
-                self.release_credit(tx, request, act, credit).await?
+                self.release_credit(tx, request, act, (merchant, *credit))
+                    .await?
             }
             Request::WriteOff {
                 merchant,
