@@ -27,7 +27,7 @@ use crate::ingest::{self, Rules};
 use crate::release::{passage, recovery};
 use crate::rules::decide::World;
 use crate::rules::ids::{HoldId, MerchantId, OrderId};
-use crate::rules::pause::{Pause, Pauses};
+use crate::rules::pause::{Pause, Pauses, Scope};
 use crate::rules::time::Instant;
 use crate::store::agreements::Catalogue;
 use crate::store::journal::Lines;
@@ -184,19 +184,7 @@ impl Operator {
     ) -> Result<Outcome, OperatorError> {
         let key = |order: &OrderId, merchant: &MerchantId| (merchant.clone(), order.clone());
         let outcome = match request {
-            Request::Pause { scope } => {
-                let pause = Pause {
-                    scope: scope.clone(),
-                    actor: act.by.actor.clone(),
-                    reason: act.by.reason.clone(),
-                    since: tx.now,
-                };
-                if !tx.begin_pause(&pause, act.id).await? {
-                    return refuse(format!("{scope} are paused already"));
-                }
-                let what_follows = "nothing is decided any more, what was decided goes out";
-                Outcome::of(request, format!("{scope} are paused: {what_follows}"))
-            }
+            Request::Pause { scope } => pause(tx, request, act, scope).await?,
             Request::Resume { scope } => {
                 if !tx.end_pause(scope, act.id).await? {
                     return refuse(format!("there is no pause of {scope}"));
@@ -337,6 +325,27 @@ impl Outcome {
             says,
         }
     }
+}
+
+/// Begins a pause.
+async fn pause(
+    tx: &mut Tx,
+    request: &Request,
+    act: Act<'_>,
+    scope: &Scope,
+) -> Result<Outcome, OperatorError> {
+    let pause = Pause {
+        scope: scope.clone(),
+        actor: act.by.actor.clone(),
+        reason: act.by.reason.clone(),
+        since: tx.now,
+    };
+    if !tx.begin_pause(&pause, act.id).await? {
+        return refuse(format!("{scope} are paused already"));
+    }
+    let what_follows = "nothing is decided any more, what was decided goes out";
+    let says = format!("{scope} are paused: {what_follows}");
+    Ok(Outcome::of(request, says))
 }
 
 /// The order that a hold belongs to.
