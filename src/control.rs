@@ -51,7 +51,9 @@ impl Control {
     pub async fn sum_up_once(&mut self) -> Result<bool, StoreError> {
         let mut tx = self.store.begin().await?;
         let next = self.next(&mut tx).await?;
-        let Some(date) = next.filter(|date| is_over(*date, &tx)) else {
+        let over = next.filter(|date| is_over(*date, &tx));
+        let closed = !tx.days_are_open().await?;
+        let Some(date) = over.filter(|_| closed) else {
             tx.rollback().await?;
             return Ok(false);
         };

@@ -32,6 +32,7 @@ pub mod operator;
 pub mod planted;
 pub mod preflight;
 pub mod publish;
+pub mod reconcile;
 pub mod release;
 pub mod review;
 pub mod rules;

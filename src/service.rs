@@ -187,7 +187,7 @@ impl Service {
             controls.stop.clone(),
         ));
         tasks.spawn(followup::run(
-            FollowUp::new(self.store.clone(), Arc::clone(&rules)),
+            FollowUp::new(self.store.clone(), Arc::clone(&rules), topics.clone()),
             controls.liveness.heartbeat("followup", SILENCE_MAX),
             controls.stop.clone(),
         ));

@@ -14,6 +14,23 @@ pub struct ByArgs {
     pub reason: String,
 }
 
+/// Without `--import` and `--accept` it only shows the difference.
+#[derive(Debug, Args)]
+pub struct ReconcileArgs {
+    /// Takes over what the topics hold and the database has lost
+    #[arg(long, requires_all = ["actor", "reason"], conflicts_with = "accept")]
+    pub import: bool,
+    /// Takes for settled what was taken over and neither decided again nor as it was published
+    #[arg(long, requires_all = ["actor", "reason"])]
+    pub accept: bool,
+    /// Who does this
+    #[arg(long, value_name = "NAME")]
+    pub actor: Option<String>,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+}
+
 #[derive(Debug, Args)]
 pub struct PauseArgs {
     /// Only this currency's releases

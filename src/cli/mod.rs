@@ -14,7 +14,7 @@ use jiff::tz::TimeZone;
 
 pub use by_hand::{
     ApproveArgs, BlockArgs, BlockBy, ByArgs, ExtendArgs, OwedArgs, PauseArgs, ReceivableCommand,
-    ReleaseArgs, UnblockArgs, WriteOffArgs,
+    ReconcileArgs, ReleaseArgs, UnblockArgs, WriteOffArgs,
 };
 
 pub use dead_letters::{DeadLettersCommand, ReplayArgs, WhichArgs};
@@ -100,6 +100,9 @@ pub enum Command {
     Agreement(AgreementCommand),
     /// Takes over what an earlier system still holds, has in deposit and is owed, from a file
     Import(ImportArgs),
+    /// Compares the output topics with the database, and takes over what a database that went back in
+    /// time has lost; exit code 1 and the difference when they disagree
+    Reconcile(ReconcileArgs),
     /// Proves that the journal's sums equal the holds; exit code 1 and the difference when not
     Audit,
     /// Writes the journal as double entry for other people's books

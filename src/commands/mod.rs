@@ -29,6 +29,7 @@ use crate::import;
 use crate::kafka::{Admin, TopicSpec};
 use crate::operator::{commands as operator, receivables};
 use crate::preflight;
+use crate::reconcile::command as reconcile;
 use crate::rules::shadow::Mode;
 use crate::service::{self, Controls, Service};
 use crate::simulate::command as simulate;
@@ -85,6 +86,7 @@ pub async fn execute(cli: Cli) -> anyhow::Result<()> {
             operator::reapply(configured()?, args).await
         }
         Command::Import(args) => import::run(configured()?, &args).await,
+        Command::Reconcile(args) => reconcile::run(configured()?, &args).await,
         Command::Audit => audit(&configured()?).await,
         Command::Export(args) => export::run(&configured()?, args).await,
         Command::Statement(args) => statement::run(&configured()?, args).await,

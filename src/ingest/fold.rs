@@ -51,6 +51,10 @@ impl Work<'_> {
         let reparse = reparse_with(rules);
         let mut cases = tx.load_orders(&keys, catalogue, &reparse).await?;
         give_waited(placed.waited, &placed.orders, &mut cases, rules)?;
+        for (key, case) in &mut cases {
+            let gone = decide::issue_foretold(&mut case.order);
+            self.lines.add(&key.0, gone, case.source);
+        }
         deposits::purses_of(tx, &mut self.purses, &cases, facts).await?;
         let calendars = catalogue.calendars();
         let now = tx.now;

@@ -20,6 +20,7 @@ use super::reviews::before_resuming;
 use super::work::Work;
 use crate::http::Heartbeat;
 use crate::rules::decide::{self, Outcome, World};
+use crate::rules::fact::PayoutResult;
 use crate::rules::ids::MerchantId;
 use crate::rules::order::Order;
 use crate::store::agreements::Catalogue;
@@ -36,6 +37,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub struct FollowUp {
     store: Store,
     rules: Arc<Rules>,
+    /// The input topics.
+    topics: Vec<String>,
     catalogue: Catalogue,
     /// The revision for which every waiting sale has been looked at.
     seen: Option<i64>,
@@ -46,10 +49,11 @@ pub struct FollowUp {
 impl FollowUp {
     /// Starts with a pass over everything.
     #[must_use]
-    pub fn new(store: Store, rules: Arc<Rules>) -> Self {
+    pub fn new(store: Store, rules: Arc<Rules>, topics: Vec<String>) -> Self {
         Self {
             store,
             rules,
+            topics,
             catalogue: Catalogue::default(),
             seen: None,
             pass: None,
@@ -61,6 +65,9 @@ impl FollowUp {
     /// # Errors
     /// When the database fails; the step has then had no effect.
     pub async fn follow_once(&mut self) -> Result<bool, StoreError> {
+        if self.reconcile().await? {
+            return Ok(true);
+        }
         let revision = self.store.revision().await?;
         if self.seen != Some(revision) {
             // An agreement that comes during a pass may be for a sale that the pass has left behind.
@@ -88,6 +95,33 @@ impl FollowUp {
             |order: &mut Order, world: World<'_>| Outcome::told(decide::recompute(order, world));
         self.work_on(&outdated, recompute).await?;
         Ok(true)
+    }
+
+    /// Decides again what was published while this database did not know of it, as far as no message
+    /// does so; true when something was.
+    async fn reconcile(&mut self) -> Result<bool, StoreError> {
+        let before = self.store.count_still_published().await?;
+        if before == 0 {
+            return Ok(false);
+        }
+        let foretold = self.store.foretold_orders(STEP).await?;
+        if !foretold.is_empty() {
+            // They are issued as soon as their order is loaded.
+            self.work_on(&foretold, |order, _| {
+                Outcome::told(decide::issue_foretold(order))
+            })
+            .await?;
+        }
+        let mut tx = self.store.begin().await?;
+        tx.book_published(STEP).await?;
+        let answered = tx.unpark_payouts(STEP).await?;
+        let answered: Vec<(usize, PayoutResult)> = answered.into_iter().enumerate().collect();
+        let mut work = Work::on(&[], &self.rules);
+        work.settle_payouts(&mut tx, &answered).await?;
+        work.finish(&mut tx).await?;
+        tx.let_stand(&self.topics).await?;
+        tx.commit().await?;
+        Ok(self.store.count_still_published().await? < before)
     }
 
     /// Applies reversals that have waited for refunds that are there now; false when there are none.

@@ -209,6 +209,18 @@ pub fn structured(json: &mut Vec<u8>, line: &Line<'_>, source: &str) {
     json.push(b'}');
 }
 
+/// An event's own fields out of the payload that [`render`] made of it, as [`data`] made them; `None`
+/// when this is no such payload. `line` is the event with any data.
+#[must_use]
+pub fn data_of(sent: &[u8], line: &Line<'_>) -> Option<String> {
+    let mut envelope = Vec::new();
+    payload(&mut envelope, &Line { data: "{}", ..*line });
+    envelope.pop();
+    let fields = sent.strip_prefix(&envelope[..])?;
+    let fields = fields.strip_prefix(b",").unwrap_or(fields);
+    Some(format!("{{{}", std::str::from_utf8(fields).ok()?))
+}
+
 fn payload(json: &mut Vec<u8>, line: &Line<'_>) {
     text(json, "{\"merchant_id\":", line.merchant);
     write!(
@@ -274,6 +286,20 @@ mod tests {
             "hold_id": "00000000-0000-0000-0000-000000000000", "currency": "EUR", "amount": "1.00",
         });
         assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn the_own_fields_are_found_in_the_payload() {
+        for data in [r#"{"amount":"1.00","left":{"a":[1]}}"#, "{}"] {
+            let line = line(data);
+            let sent = render(&line, "/holdback/test").payload;
+            assert_eq!(data_of(&sent, &line).as_deref(), Some(data));
+            let other = Line {
+                sequence: 8,
+                ..line
+            };
+            assert_eq!(data_of(&sent, &other), None);
+        }
     }
 
     #[test]

@@ -27,6 +27,7 @@ use crate::planted::{Bug, is_planted};
 use crate::store::{Store, StoreError};
 use crate::telemetry;
 
+pub(crate) use records::buried_at;
 use session::Session;
 
 /// How long a lease lasts.

@@ -82,7 +82,7 @@ pub(super) fn letter_record<'a>(
 }
 
 /// The place of the message that a dead letter is about.
-pub(super) fn buried_at(record: &Record) -> Option<(String, i32, i64)> {
+pub(crate) fn buried_at(record: &Record) -> Option<(String, i32, i64)> {
     let topic = record.header("holdback_topic")?.to_owned();
     let partition = record.header("holdback_partition")?.parse().ok()?;
     let offset = record.header("holdback_offset")?.parse().ok()?;

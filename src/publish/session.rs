@@ -13,6 +13,7 @@ use crate::kafka::{self, OutputProducer, Partition, ReadBack};
 use crate::message::outgoing::{self, Outgoing};
 use crate::message::{Record, dead_letter};
 use crate::planted::{self, Bug, Point, is_planted};
+use crate::store::StoreError;
 use crate::store::dead_letters::Unpublished;
 use crate::store::publication::Pending;
 use crate::telemetry;
@@ -35,6 +36,8 @@ pub struct Session<'a> {
     handle: &'a Handle,
     owner: Uuid,
     epoch: i64,
+    /// The database that gave the lease, and that what is seen is compared with.
+    identity: String,
     /// When the lease was renewed last.
     leased: Moment,
     producer: OutputProducer,
@@ -52,12 +55,13 @@ impl<'a> Session<'a> {
     /// Takes the lease, fences whoever published before and reads the topics to their end.
     pub fn open(setup: &'a Setup, handle: &'a Handle, owner: Uuid) -> Result<Self, SessionError> {
         let leased = Moment::now();
-        let epoch = handle
-            .block_on(setup.store.lease_publisher(owner, LEASE_SECONDS))?
-            .ok_or(SessionError::Lost)?;
+        // Before the lease, which whoever mends the fault needs.
         if let Some(fault) = handle.block_on(setup.store.fault())? {
             return Err(SessionError::Fault(fault));
         }
+        let (epoch, identity) = handle
+            .block_on(setup.store.lease_publisher(owner, LEASE_SECONDS))?
+            .ok_or(SessionError::Lost)?;
         let partitions = partitions(setup)?;
         // The new producer fences the old one first; only then does the topic's end stand still.
         let producer = OutputProducer::open(&setup.kafka, PATIENCE)?;
@@ -68,6 +72,7 @@ impl<'a> Session<'a> {
             handle,
             owner,
             epoch,
+            identity,
             leased,
             producer,
             reader,
@@ -78,6 +83,10 @@ impl<'a> Session<'a> {
             source: outgoing::source(&setup.kafka.name),
         };
         session.read_back()?;
+        let compared = setup.store.note_compared(epoch, &session.identity);
+        if !handle.block_on(compared)? {
+            return Err(SessionError::Lost);
+        }
         tracing::info!(epoch, "publishing");
         Ok(session)
     }
@@ -94,7 +103,11 @@ impl<'a> Session<'a> {
         let renewed = Moment::now();
         let lease = self.setup.store.lease_publisher(self.owner, LEASE_SECONDS);
         match self.handle.block_on(lease)? {
-            Some(epoch) if epoch == self.epoch => {
+            // What was seen so far was compared with another one.
+            Some((_, identity)) if identity != self.identity => {
+                Err(SessionError::Store(StoreError::Uncompared))
+            }
+            Some((epoch, _)) if epoch == self.epoch => {
                 self.leased = renewed;
                 Ok(())
             }
@@ -225,7 +238,8 @@ impl<'a> Session<'a> {
             telemetry::published("all", u64::try_from(records.len()).unwrap_or(u64::MAX));
             self.handle.block_on(async {
                 let mut tx = self.setup.store.begin().await?;
-                tx.note_published(self.epoch, &moved, &positions).await?;
+                let lease = (self.epoch, self.identity.as_str());
+                tx.note_published(lease, &moved, &positions).await?;
                 tx.dead_letters_published(&buried).await?;
                 tx.commit().await
             })?;

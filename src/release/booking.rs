@@ -171,9 +171,11 @@ pub(super) async fn book(
     let numbers = tx.number_lines(lines).await?;
     let mut additions: BTreeMap<SettlementKey, Addition> = BTreeMap::new();
     for (merchant, lines) in lines.iter_mut() {
-        let first = numbers.get(merchant).map_or(0, |given| given.first);
-        for (sequence, line) in (first..).zip(lines.iter()) {
-            let Some((key, release)) = settled_by(merchant, &line.entry) else {
+        let given = numbers.get(merchant);
+        let sequences = given.into_iter().flat_map(|given| given.sequences());
+        for (sequence, line) in sequences.zip(lines.iter()) {
+            let settled = settled_by(merchant, &line.entry);
+            let Some((sequence, (key, release))) = sequence.zip(settled) else {
                 continue;
             };
             let settled_at = settled_at.get(&key).copied().unwrap_or(tx.now);

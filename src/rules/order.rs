@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::agreement::Agreement;
+use super::entry::ReleaseIssued;
 use super::fact::{Completed, ContentHash, OrderEvent, OrderFact};
 use super::hold::Hold;
 use super::ids::{DisputeId, HoldId, MerchantId, OrderId, ReceivableId, RefundId, ReviewId};
@@ -46,10 +47,20 @@ pub struct Order {
     /// The merchant's deposit in the sale's currency, while a fact is applied that may take from it
     /// or give back to it: the caller puts it here and takes it back.
     pub purse: Option<Purse>,
+    /// Releases of its holds that were published while this database did not know of them, oldest first:
+    /// they go before anything else happens to the hold.
+    pub foretold: Vec<Foretold>,
     /// Facts that wait: for the sale, for an agreement, or for their dispute.
     pub parked: Vec<OrderFact>,
     /// The sale's trace context, for the releases that follow from it.
     pub traceparent: Option<String>,
+}
+
+/// A release that stands in the output topic and not in the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Foretold {
+    pub hold: HoldId,
+    pub release: ReleaseIssued,
 }
 
 /// A value with the digest of the message that brought it.
@@ -117,6 +128,7 @@ impl Order {
             blocks: Vec::new(),
             receivables: Vec::new(),
             credits: Vec::new(),
+            foretold: Vec::new(),
             purse: None,
             parked: Vec::new(),
             traceparent: None,

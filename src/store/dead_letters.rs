@@ -43,10 +43,14 @@ impl Tx {
         }
         sqlx::query!(
             "INSERT INTO dead_letters (topic, partition, record_offset, reason, detail, key,
-                 headers, value, record_at, merchant_id, order_id, refused_at)
-             SELECT *, $12 FROM unnest($1::text[], $2::integer[], $3::bigint[], $4::text[],
+                 headers, value, record_at, merchant_id, order_id, refused_at, published)
+             SELECT u.*, $12, EXISTS (SELECT FROM buried_elsewhere b WHERE b.topic = u.topic
+                 AND b.partition = u.partition AND b.record_offset = u.record_offset)
+             FROM unnest($1::text[], $2::integer[], $3::bigint[], $4::text[],
                  $5::text[], $6::bytea[], $7::jsonb[], $8::bytea[], $9::timestamptz[],
                  $10::text[], $11::text[])
+               AS u (topic, partition, record_offset, reason, detail, key, headers, value,
+                 record_at, merchant_id, order_id)
              ON CONFLICT (topic, partition, record_offset, digest) DO UPDATE
              SET reason = excluded.reason, detail = excluded.detail,
                  refused_at = excluded.refused_at, merchant_id = excluded.merchant_id,

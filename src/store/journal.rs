@@ -8,12 +8,14 @@ use std::collections::{BTreeMap, HashMap};
 use uuid::Uuid;
 
 use super::cases::Source;
+use super::elsewhere::{Known, Published, contradiction};
 use super::types::column;
 use super::{StoreError, Tx, failed};
 use crate::message::outgoing::{self, EventType, OutTopic};
 use crate::planted::{Bug, is_planted};
 use crate::rules::entry::{Entry, Transfer};
-use crate::rules::ids::MerchantId;
+use crate::rules::ids::{EventId, MerchantId};
+use crate::rules::time::Instant;
 
 /// An entry on its way into the journal.
 #[derive(Debug)]
@@ -28,12 +30,26 @@ pub struct Line {
 #[derive(Debug, Default)]
 pub struct Lines(BTreeMap<MerchantId, Vec<Line>>);
 
-/// Numbers given to a merchant's lines: from `first` on, and what came before in each topic.
-#[derive(Debug, Clone, Copy)]
-pub struct Numbers {
-    pub first: i64,
-    releases_before: i64,
-    events_before: i64,
+/// The place of a line in its merchant's journal.
+#[derive(Debug, Clone)]
+struct Number {
+    sequence: i64,
+    previous: i64,
+    /// Under which the line was published before the database lost it.
+    published: Option<Published>,
+}
+
+/// Numbers given to a merchant's lines, one each; `None` for a line that stands in the journal
+/// already, as it was published.
+#[derive(Debug, Clone)]
+pub struct Numbers(Vec<Option<Number>>);
+
+impl Numbers {
+    /// The sequence of each line.
+    pub fn sequences(&self) -> impl Iterator<Item = Option<i64>> + '_ {
+        let sequence = |number: &Option<Number>| number.as_ref().map(|it| it.sequence);
+        self.0.iter().map(sequence)
+    }
 }
 
 impl Lines {
@@ -97,6 +113,17 @@ impl Lines {
         self.0.is_empty()
     }
 
+    /// The events' ids.
+    pub(super) fn ids(&self) -> Vec<(MerchantId, EventId)> {
+        let id = |merchant: &MerchantId, line: &Line| line.entry.event_id(merchant);
+        let ids = self
+            .0
+            .iter()
+            .flat_map(|(merchant, lines)| lines.iter().map(move |it| (merchant, it)));
+        ids.map(|(merchant, line)| (merchant.clone(), id(merchant, line)))
+            .collect()
+    }
+
     /// The merchants with their lines.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (&MerchantId, &mut Vec<Line>)> {
         self.0.iter_mut()
@@ -116,19 +143,24 @@ impl Tx {
         self.append(lines, &numbers).await
     }
 
-    /// Locks the merchants and gives numbers to their lines.
+    /// Locks the merchants and gives numbers to their lines: new ones, and to what was published before
+    /// the database lost it the same again.
     ///
     /// # Errors
-    /// When the database fails.
+    /// [`StoreError::Uncompared`] while nothing may be decided.
     pub async fn number_lines(
         &mut self,
         lines: &Lines,
     ) -> Result<HashMap<MerchantId, Numbers>, StoreError> {
-        let counts: Vec<Count<'_>> = lines.0.iter().map(Count::of).collect();
+        let known = self.published_before(lines).await?;
+        let counts: Vec<Count<'_>> = lines.0.iter().map(|it| Count::of(it, &known)).collect();
         let rows = sqlx::query!(
             r#"INSERT INTO merchants AS m
                    (merchant_id, last_sequence, last_release_sequence, last_event_sequence)
                SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[])
+               WHERE EXISTS (SELECT FROM publisher WHERE fault IS NULL
+                       AND coalesce(compared_on = server_identity(), true))
+                 AND ($5 OR NOT EXISTS (SELECT FROM published_elsewhere))
                ON CONFLICT (merchant_id) DO UPDATE SET
                    last_sequence = m.last_sequence + excluded.last_sequence,
                    prior_release_sequence = m.last_release_sequence,
@@ -145,25 +177,31 @@ impl Tx {
             column(&counts, |c| c.lines) as _,
             column(&counts, |c| c.last_release) as _,
             column(&counts, |c| c.last_event) as _,
+            self.reconciling,
         )
         .fetch_all(&mut *self.inner)
         .await
         .map_err(failed("number journal lines"))?;
+        if rows.len() < counts.len() {
+            return Err(StoreError::Uncompared);
+        }
         let mut numbers = HashMap::with_capacity(rows.len());
         for row in rows {
             let merchant = super::types::merchant_id(&row.merchant_id)?;
-            let count = counts
-                .binary_search_by(|count| count.merchant.cmp(&merchant))
-                .map(|at| counts[at].lines)
-                .map_err(|_| StoreError::Unreadable(format!("merchant {merchant} unasked for")))?;
-            numbers.insert(
-                merchant,
-                Numbers {
-                    first: row.last_sequence - count + 1,
-                    releases_before: row.prior_release_sequence,
-                    events_before: row.prior_event_sequence,
-                },
-            );
+            let (merchant, lines) = lines
+                .0
+                .get_key_value(&merchant)
+                .ok_or_else(|| StoreError::Unreadable(format!("merchant {merchant} unasked for")))?;
+            let count = Count::of((merchant, lines), &known).lines;
+            let before = Before {
+                sequence: row.last_sequence - count,
+                topics: [row.prior_release_sequence, row.prior_event_sequence],
+            };
+            numbers.insert(merchant.clone(), before.number(merchant, lines, &known));
+        }
+        let found = found_again(lines, &numbers);
+        if !found.is_empty() {
+            self.found_again(&found).await?;
         }
         Ok(numbers)
     }
@@ -182,20 +220,15 @@ impl Tx {
             let given = numbers
                 .get(merchant)
                 .ok_or_else(|| StoreError::Unreadable(format!("merchant {merchant} unnumbered")))?;
-            let mut last = [given.releases_before, given.events_before];
-            for (sequence, line) in (given.first..).zip(lines) {
-                let kind = EventType::of(&line.entry.event);
-                let topic = match kind.topic() {
-                    OutTopic::Releases => 0,
-                    OutTopic::Events => 1,
-                };
-                rows.push(Row {
-                    merchant,
-                    sequence,
-                    previous: std::mem::replace(&mut last[topic], sequence),
-                    kind,
-                    line,
-                });
+            for (number, line) in given.0.iter().zip(lines) {
+                if let Some(number) = number {
+                    rows.push(Row {
+                        merchant,
+                        number,
+                        kind: EventType::of(&line.entry.event),
+                        line,
+                    });
+                }
             }
         }
         self.insert_rows(&rows).await
@@ -206,19 +239,19 @@ impl Tx {
             "INSERT INTO journal (merchant_id, sequence, previous, event, event_id, occurred_at,
                  order_id, hold_id, currency, debit, credit, amount, subject, data,
                  source_topic, source_partition, source_offset, traceparent, operation_id)
-             SELECT merchant_id, sequence, previous, event, event_id, $18, order_id, hold_id,
+             SELECT merchant_id, sequence, previous, event, event_id, occurred_at, order_id, hold_id,
                  currency, debit, credit, amount, subject, data, source_topic, source_partition,
                  source_offset, traceparent, operation_id
              FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::smallint[], $5::uuid[],
                  $6::text[], $7::uuid[], $8::text[], $9::smallint[], $10::smallint[],
                  $11::numeric[], $12::text[], $13::text[], $14::smallint[], $15::integer[],
-                 $16::bigint[], $17::text[], $19::uuid[])
+                 $16::bigint[], $17::text[], $18::timestamptz[], $19::uuid[])
                AS u (merchant_id, sequence, previous, event, event_id, order_id, hold_id, currency,
                  debit, credit, amount, subject, data, source_topic, source_partition,
-                 source_offset, traceparent, operation_id)",
+                 source_offset, traceparent, occurred_at, operation_id)",
             column(rows, |r| r.merchant.as_str().to_owned()) as _,
-            column(rows, |r| r.sequence) as _,
-            column(rows, |r| r.previous) as _,
+            column(rows, |r| r.number.sequence) as _,
+            column(rows, |r| r.number.previous) as _,
             column(rows, |r| r.kind.number()) as _,
             column(rows, |r| r.line.entry.event_id(r.merchant).0) as _,
             column(rows, |r| r
@@ -233,12 +266,12 @@ impl Tx {
             column(rows, |r| r.transfer().map(|t| t.credit.number())) as _,
             column(rows, |r| r.transfer().map(|t| t.amount.decimal())) as _,
             column(rows, Row::subject) as _,
-            column(rows, |r| outgoing::data(&r.line.entry.event)) as _,
+            column(rows, Row::data) as _,
             column(rows, |r| r.line.source.map(|s| s.topic.number())) as _,
             column(rows, |r| r.line.source.map(|s| s.partition)) as _,
             column(rows, |r| r.line.source.map(|s| s.offset)) as _,
             column(rows, |r| r.line.entry.traceparent.clone()) as _,
-            self.now as _,
+            column(rows, |r| r.occurred_at(self.now)) as _,
             column(rows, |r| r.line.operation) as _,
         )
         .execute(&mut *self.inner)
@@ -258,14 +291,15 @@ struct Count<'a> {
 }
 
 impl<'a> Count<'a> {
-    fn of((merchant, lines): (&'a MerchantId, &'a Vec<Line>)) -> Self {
+    /// The lines that get new numbers.
+    fn of((merchant, lines): (&'a MerchantId, &'a Vec<Line>), known: &Known) -> Self {
         let mut count = Self {
             merchant,
             lines: 0,
             last_release: 0,
             last_event: 0,
         };
-        for line in lines {
+        for line in lines.iter().filter(|line| !is_known(known, merchant, line)) {
             count.lines += 1;
             match EventType::of(&line.entry.event).topic() {
                 OutTopic::Releases => count.last_release = count.lines,
@@ -276,19 +310,93 @@ impl<'a> Count<'a> {
     }
 }
 
+/// What a merchant's numbers go on from.
+struct Before {
+    sequence: i64,
+    /// The last sequence in the topic of releases and in that of events.
+    topics: [i64; 2],
+}
+
+impl Before {
+    fn number(mut self, merchant: &MerchantId, lines: &[Line], known: &Known) -> Numbers {
+        let number = |line: &Line| {
+            let id = line.entry.event_id(merchant);
+            let published = known.get(&(merchant.clone(), id));
+            if let Some(published) = published {
+                let stands = published.taken || published.contradiction.is_some();
+                return (!stands).then(|| Number {
+                    sequence: published.sequence,
+                    previous: published.previous,
+                    published: Some(published.clone()),
+                });
+            }
+            let topic = match EventType::of(&line.entry.event).topic() {
+                OutTopic::Releases => 0,
+                OutTopic::Events => 1,
+            };
+            self.sequence += 1;
+            Some(Number {
+                sequence: self.sequence,
+                previous: std::mem::replace(&mut self.topics[topic], self.sequence),
+                published: None,
+            })
+        };
+        Numbers(lines.iter().map(number).collect())
+    }
+}
+
+fn is_known(known: &Known, merchant: &MerchantId, line: &Line) -> bool {
+    !known.is_empty()
+        && known.contains_key(&(merchant.clone(), line.entry.event_id(merchant)))
+}
+
+/// The lines that were published before, each with its contradiction.
+fn found_again(
+    lines: &Lines,
+    numbers: &HashMap<MerchantId, Numbers>,
+) -> Vec<(MerchantId, Uuid, Option<String>)> {
+    let mut found = Vec::new();
+    for (merchant, lines) in &lines.0 {
+        let given = numbers.get(merchant).map_or(&[][..], |it| &it.0);
+        for (number, line) in given.iter().zip(lines) {
+            if let Some(published) = number.as_ref().and_then(|it| it.published.as_ref()) {
+                let made = outgoing::data(&line.entry.event);
+                let contradiction = contradiction(published, line, &made);
+                found.push((merchant.clone(), published.event_id, contradiction));
+            }
+        }
+    }
+    found
+}
+
 /// One line with its numbers.
 struct Row<'a> {
     merchant: &'a MerchantId,
-    sequence: i64,
-    previous: i64,
+    number: &'a Number,
     kind: EventType,
     line: &'a Line,
 }
 
 impl Row<'_> {
     fn transfer(&self) -> Option<Transfer> {
-        let lost = self.sequence == 3 && is_planted(Bug::LoseTransfer);
+        let lost = self.number.sequence == 3 && is_planted(Bug::LoseTransfer);
         self.line.entry.transfer.filter(|_| !lost)
+    }
+
+    /// As it was published, where that is the same money.
+    fn data(&self) -> String {
+        let made = outgoing::data(&self.line.entry.event);
+        match &self.number.published {
+            Some(published) if contradiction(published, self.line, &made).is_none() => {
+                published.data.clone()
+            }
+            _ => made,
+        }
+    }
+
+    fn occurred_at(&self, now: Instant) -> Instant {
+        let published = self.number.published.as_ref();
+        published.map_or(now, |published| published.occurred_at)
     }
 
     /// The subject, unless it is the hold that stands in its own column.

@@ -24,6 +24,7 @@ pub mod deposits;
 pub mod due;
 mod effect_writes;
 mod effects;
+pub mod elsewhere;
 pub mod forecast;
 pub mod history;
 mod hold_rows;
@@ -42,6 +43,7 @@ pub mod positions;
 pub mod publication;
 pub mod reapply;
 pub mod receivables;
+pub mod reconciliation;
 pub mod recovery;
 pub mod replays;
 pub mod reviews;
@@ -86,6 +88,12 @@ pub enum StoreError {
     /// Somebody else has moved a position that this process believed to own.
     #[error("another process reads this partition now")]
     LostPartition,
+    /// The database may have gone back in time, or contradicts what was published: nothing may be
+    /// decided until a publisher has compared the two, or a person has looked.
+    #[error(
+        "the output topics and the database disagree, or were not compared since the database was started: nothing is decided"
+    )]
+    Uncompared,
     /// Somebody else made the same row at the same moment: try again and see it.
     #[error("another transaction wrote the same key")]
     Raced,
@@ -108,7 +116,7 @@ impl StoreError {
     /// True when the same transaction may succeed later.
     #[must_use]
     pub fn passes(&self) -> bool {
-        matches!(self, Self::Retry { .. } | Self::Raced)
+        matches!(self, Self::Retry { .. } | Self::Raced | Self::Uncompared)
     }
 }
 
@@ -162,6 +170,8 @@ pub struct Tx {
     inner: Transaction<'static, Postgres>,
     /// The time that the rules see.
     pub now: Instant,
+    /// Some of what was published is to be decided again, or was.
+    reconciling: bool,
 }
 
 impl Store {
@@ -191,7 +201,8 @@ impl Store {
                 Clock::Manual(hand) => Some(day_number(day_of(hand.now()))),
             };
             let locked = sqlx::query!(
-                r#"SELECT d.day AS "day!", clock_timestamp() AS "now!: Instant"
+                r#"SELECT d.day AS "day!", clock_timestamp() AS "now!: Instant",
+                          EXISTS (SELECT FROM published_elsewhere) AS "reconciling!"
                    FROM (SELECT coalesce($2, floor(extract(epoch FROM clock_timestamp()) / 86400)
                                              ::integer) AS day OFFSET 0) d,
                         LATERAL pg_advisory_xact_lock_shared($1, d.day)"#,
@@ -204,7 +215,11 @@ impl Store {
             let now = self.clock.at(locked.now);
             // At midnight the day may have ended between the two.
             if day_number(day_of(now)) == locked.day {
-                return Ok(Tx { inner, now });
+                return Ok(Tx {
+                    inner,
+                    now,
+                    reconciling: locked.reconciling,
+                });
             }
         }
     }

@@ -43,6 +43,7 @@ impl Tx {
             self.load_receivables(&mut cases, &found).await?;
             self.load_parked(&mut cases, &found, reparse).await?;
         }
+        self.load_foretold(&mut cases).await?;
         for case in cases.values_mut() {
             if case.before.is_some() {
                 case.before = Some(case.order.clone());

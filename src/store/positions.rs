@@ -132,7 +132,13 @@ async fn gate_of<'e>(
            FROM unnest($1::text[]) AS t (topic)
            LEFT JOIN positions p ON p.topic = t.topic
            UNION ALL
-           SELECT 'the output topics', NULL, fault, NULL FROM publisher WHERE fault IS NOT NULL"#,
+           SELECT 'the output topics', NULL, fault, NULL FROM publisher WHERE fault IS NOT NULL
+           UNION ALL
+           SELECT 'the output topics', NULL, 'not compared with the database since that was started',
+               NULL FROM publisher WHERE compared_on <> server_identity()
+           UNION ALL
+           SELECT 'the output topics', NULL, format('%s events of theirs are still to be decided again, see `holdback reconcile`', count(*)),
+               NULL FROM published_elsewhere WHERE NOT taken HAVING count(*) > 0"#,
         topics as _,
     )
     .fetch_all(executor)

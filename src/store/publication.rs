@@ -25,7 +25,8 @@ pub struct Pending {
 }
 
 impl Store {
-    /// Takes or keeps the publisher's lease for `seconds`; answers the epoch if it is ours.
+    /// Takes or keeps the publisher's lease for `seconds`; answers the epoch if it is ours, and which
+    /// database gave it.
     ///
     /// # Errors
     /// When the database fails.
@@ -33,20 +34,20 @@ impl Store {
         &self,
         owner: uuid::Uuid,
         seconds: i32,
-    ) -> Result<Option<i64>, StoreError> {
-        let epoch = sqlx::query_scalar!(
-            "UPDATE publisher SET
+    ) -> Result<Option<(i64, String)>, StoreError> {
+        let lease = sqlx::query!(
+            r#"UPDATE publisher SET
                  epoch = CASE WHEN owner = $1 THEN epoch ELSE epoch + 1 END,
                  owner = $1, expires_at = clock_timestamp() + $2::integer * interval '1 second'
              WHERE owner = $1 OR owner IS NULL OR expires_at < clock_timestamp()
-             RETURNING epoch",
+             RETURNING epoch, server_identity() AS "identity!""#,
             owner,
             seconds,
         )
         .fetch_optional(&self.pool)
         .await
         .map_err(failed("take the publisher's lease"))?;
-        Ok(epoch)
+        Ok(lease.map(|row| (row.epoch, row.identity)))
     }
 
     /// Gives the lease back, so that another process need not wait for it to expire.
@@ -154,6 +155,24 @@ impl Store {
             .map_err(failed("look for a fault"))
     }
 
+    /// Notes that the output topics hold what the journal of this database says; false when another
+    /// process publishes now, or this is another database by now.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn note_compared(&self, epoch: i64, identity: &str) -> Result<bool, StoreError> {
+        let noted = sqlx::query!(
+            "UPDATE publisher SET compared_on = $2
+             WHERE epoch = $1 AND fault IS NULL AND server_identity() = $2",
+            epoch,
+            identity,
+        )
+        .execute(&self.pool)
+        .await
+        .map_err(failed("note that it was compared"))?;
+        Ok(noted.rows_affected() > 0)
+    }
+
     /// Closes the gate until a person has looked: what was published and what the database knows
     /// contradict each other.
     ///
@@ -199,24 +218,30 @@ impl Store {
 }
 
 impl Tx {
-    /// Notes how far merchants' events were read back, under the lease's epoch.
+    /// Notes how far merchants' events were read back, under the lease.
     ///
     /// # Errors
-    /// [`StoreError::LostPartition`] when another process publishes now.
+    /// [`StoreError::LostPartition`] when another process publishes now, [`StoreError::Uncompared`] when
+    /// this is another database than the one that gave the lease.
     pub async fn note_published(
         &mut self,
-        epoch: i64,
+        (epoch, identity): (i64, &str),
         seen: &[(String, i64)],
         positions: &[((String, i32), i64)],
     ) -> Result<(), StoreError> {
-        let ours = sqlx::query_scalar!(
-            r#"SELECT epoch = $1 AS "ours!" FROM publisher FOR SHARE"#,
-            epoch
+        let found = sqlx::query!(
+            r#"SELECT epoch = $1 AS "ours!", server_identity() = $2 AS "same!"
+               FROM publisher FOR SHARE"#,
+            epoch,
+            identity,
         )
         .fetch_one(&mut *self.inner)
         .await
         .map_err(failed("read the publisher's lease"))?;
-        if !ours {
+        if !found.same {
+            return Err(StoreError::Uncompared);
+        }
+        if !found.ours {
             return Err(StoreError::LostPartition);
         }
         sqlx::query!(

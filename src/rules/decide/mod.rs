@@ -6,6 +6,7 @@
 
 mod block;
 mod charge;
+mod foretold;
 mod give_back;
 mod import;
 mod outcome;
@@ -28,6 +29,7 @@ use super::review::Approval;
 use super::settlement;
 use super::time::Instant;
 
+pub use foretold::issue as issue_foretold;
 pub use import::{Imported, ImportedHold, import};
 pub use outcome::{Outcome, Refusal, Verdict};
 pub use reapply::{Stays, reapply};

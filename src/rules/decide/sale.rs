@@ -12,7 +12,7 @@ use super::super::order::Noted;
 use super::super::term;
 use super::super::time::Instant;
 use super::{
-    Refusal, Step, Terms, Verdict, World, block, give_back, in_force, review, settlement, transfer,
+    Refusal, Step, Terms, Verdict, World, block, foretold, give_back, in_force, review, settlement, transfer,
 };
 
 /// Holds the sale under the agreement that is in force; without one it waits.
@@ -52,6 +52,8 @@ pub(super) fn complete(
         });
         step.say(None, event, None);
     }
+    let mut gone = foretold::issue(step.order);
+    step.entries.append(&mut gone);
     let before = step.before();
     block::renew(step, &terms, &before, None, None);
     review::by_amount(step, &terms, fact.counted_from());
