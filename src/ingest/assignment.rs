@@ -223,6 +223,6 @@ pub(super) async fn merchants_read(
     merchant_topic: &str,
     since: Instant,
 ) -> Result<bool, StoreError> {
-    let gate = store.gate(&[merchant_topic.to_owned()]).await?;
-    Ok(gate.moment.is_some_and(|moment| moment >= since))
+    let moment = store.applied_until(&[merchant_topic.to_owned()]).await?;
+    Ok(moment.is_some_and(|moment| moment >= since))
 }

@@ -214,7 +214,13 @@ pub fn structured(json: &mut Vec<u8>, line: &Line<'_>, source: &str) {
 #[must_use]
 pub fn data_of(sent: &[u8], line: &Line<'_>) -> Option<String> {
     let mut envelope = Vec::new();
-    payload(&mut envelope, &Line { data: "{}", ..*line });
+    payload(
+        &mut envelope,
+        &Line {
+            data: "{}",
+            ..*line
+        },
+    );
     envelope.pop();
     let fields = sent.strip_prefix(&envelope[..])?;
     let fields = fields.strip_prefix(b",").unwrap_or(fields);

@@ -144,7 +144,9 @@ async fn accept(store: &Store, by: &By) -> anyhow::Result<()> {
     tx.keep_operation(&operation_of(operation, by, request))
         .await?;
     tx.commit().await?;
-    say(&format!("{accepted} events accepted, operation {operation}"));
+    say(&format!(
+        "{accepted} events accepted, operation {operation}"
+    ));
     match show_left(store).await? {
         0 => Ok(()),
         left => bail!("{left} published releases are not booked and can't be accepted"),
@@ -183,9 +185,7 @@ fn show(difference: &Difference) {
         say(&format!("{place}: no event of this deployment"));
     }
     for (merchant, sequence) in &difference.gaps {
-        say(&format!(
-            "merchant {merchant}: event {sequence} is nowhere"
-        ));
+        say(&format!("merchant {merchant}: event {sequence} is nowhere"));
     }
     for (merchant, count) in &difference.unpublished {
         say(&format!(

@@ -92,7 +92,9 @@ impl Difference {
             lost.sort_by_key(|event| event.sequence);
             lost.dedup_by_key(|event| (event.sequence, event.event_id));
             let last = sequences.get(merchant).map_or(0, |it| it.0);
-            let gap = (last + 1..).zip(&*lost).find(|(due, it)| *due != it.sequence);
+            let gap = (last + 1..)
+                .zip(&*lost)
+                .find(|(due, it)| *due != it.sequence);
             if let Some((due, _)) = gap {
                 difference.gaps.push((merchant.clone(), due));
             }
@@ -212,7 +214,13 @@ fn part(event: &Published) -> Option<PublishedPart> {
     };
     let sum = |name: &str| -> Option<Decimal> { text(name)?.parse().ok() };
     let releases = i64::from(!closed);
-    let counted = |name: &str| if closed { Some(Decimal::ZERO) } else { sum(name) };
+    let counted = |name: &str| {
+        if closed {
+            Some(Decimal::ZERO)
+        } else {
+            sum(name)
+        }
+    };
     Some(PublishedPart {
         merchant_id: event.merchant_id.clone(),
         currency: event.currency.clone()?,

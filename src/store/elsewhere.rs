@@ -178,7 +178,8 @@ impl Tx {
 
 /// A release as its event says it.
 pub(super) fn published_release(data: &str, code: &str) -> Result<ReleaseIssued, StoreError> {
-    let wrong = |what: &str| StoreError::Unreadable(format!("{what} in the published release {data}"));
+    let wrong =
+        |what: &str| StoreError::Unreadable(format!("{what} in the published release {data}"));
     let currency = currency(code)?;
     let json: Value = serde_json::from_str(data).map_err(|_| wrong("no JSON"))?;
     let text = |name: &str| json.get(name).and_then(Value::as_str);
@@ -186,7 +187,11 @@ pub(super) fn published_release(data: &str, code: &str) -> Result<ReleaseIssued,
         let amount = text(name).and_then(|text| Amount::parse(text, currency).ok());
         amount.ok_or_else(|| wrong(name))
     };
-    let number = |name: &str| json.get(name).and_then(Value::as_u64).and_then(|it| u32::try_from(it).ok());
+    let number = |name: &str| {
+        json.get(name)
+            .and_then(Value::as_u64)
+            .and_then(|it| u32::try_from(it).ok())
+    };
     let id = |name: &str| text(name).and_then(|text| text.parse::<Uuid>().ok());
     Ok(ReleaseIssued {
         release_id: ReleaseId(id("release_id").ok_or_else(|| wrong("release_id"))?),

@@ -188,10 +188,9 @@ impl Tx {
         let mut numbers = HashMap::with_capacity(rows.len());
         for row in rows {
             let merchant = super::types::merchant_id(&row.merchant_id)?;
-            let (merchant, lines) = lines
-                .0
-                .get_key_value(&merchant)
-                .ok_or_else(|| StoreError::Unreadable(format!("merchant {merchant} unasked for")))?;
+            let (merchant, lines) = lines.0.get_key_value(&merchant).ok_or_else(|| {
+                StoreError::Unreadable(format!("merchant {merchant} unasked for"))
+            })?;
             let count = Count::of((merchant, lines), &known).lines;
             let before = Before {
                 sequence: row.last_sequence - count,
@@ -346,8 +345,7 @@ impl Before {
 }
 
 fn is_known(known: &Known, merchant: &MerchantId, line: &Line) -> bool {
-    !known.is_empty()
-        && known.contains_key(&(merchant.clone(), line.entry.event_id(merchant)))
+    !known.is_empty() && known.contains_key(&(merchant.clone(), line.entry.event_id(merchant)))
 }
 
 /// The lines that were published before, each with its contradiction.

@@ -109,7 +109,7 @@ impl Tx {
     /// # Errors
     /// When the database fails.
     pub async fn gate(&mut self, topics: &[String]) -> Result<Gate, StoreError> {
-        gate_of(&mut *self.inner, topics).await
+        gate_of(&mut *self.inner, topics, true).await
     }
 }
 
@@ -125,6 +125,7 @@ pub struct Gate {
 async fn gate_of<'e>(
     executor: impl sqlx::PgExecutor<'e>,
     topics: &[String],
+    with_outputs: bool,
 ) -> Result<Gate, StoreError> {
     let rows = sqlx::query!(
         r#"SELECT t.topic AS "topic!", p.partition AS "partition?", p.halted AS "halted?",
@@ -132,14 +133,15 @@ async fn gate_of<'e>(
            FROM unnest($1::text[]) AS t (topic)
            LEFT JOIN positions p ON p.topic = t.topic
            UNION ALL
-           SELECT 'the output topics', NULL, fault, NULL FROM publisher WHERE fault IS NOT NULL
+           SELECT 'the output topics', NULL, fault, NULL FROM publisher WHERE $2 AND fault IS NOT NULL
            UNION ALL
            SELECT 'the output topics', NULL, 'not compared with the database since that was started',
-               NULL FROM publisher WHERE compared_on <> server_identity()
+               NULL FROM publisher WHERE $2 AND compared_on <> server_identity()
            UNION ALL
            SELECT 'the output topics', NULL, format('%s events of theirs are still to be decided again, see `holdback reconcile`', count(*)),
-               NULL FROM published_elsewhere WHERE NOT taken HAVING count(*) > 0"#,
+               NULL FROM published_elsewhere WHERE $2 AND NOT taken HAVING count(*) > 0"#,
         topics as _,
+        with_outputs,
     )
     .fetch_all(executor)
     .await
@@ -176,7 +178,16 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn gate(&self, topics: &[String]) -> Result<Gate, StoreError> {
-        gate_of(&self.pool, topics).await
+        gate_of(&self.pool, topics, true).await
+    }
+
+    /// How far the input of these topics is applied, whatever stands in the output topics.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn applied_until(&self, topics: &[String]) -> Result<Option<Instant>, StoreError> {
+        let gate = gate_of(&self.pool, topics, false).await?;
+        Ok(gate.moment)
     }
 
     /// Makes known which partitions the input topics have.

@@ -176,9 +176,16 @@ impl Tx {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn take_over_settlements(&mut self, parts: &[PublishedPart]) -> Result<(), StoreError> {
+    pub async fn take_over_settlements(
+        &mut self,
+        parts: &[PublishedPart],
+    ) -> Result<(), StoreError> {
         for it in parts {
-            let next = if it.closed { it.part.saturating_add(1) } else { it.part };
+            let next = if it.closed {
+                it.part.saturating_add(1)
+            } else {
+                it.part
+            };
             sqlx::query!(
                 "INSERT INTO settlements AS s (merchant_id, currency, settlement_on, settlement_id,
                      settled_at, part, releases, gross, recovered, to_deposit, first_sequence,
@@ -228,7 +235,8 @@ impl Tx {
         buried: &[(String, i32, i64)],
         positions: &[((String, i32), i64)],
     ) -> Result<(), StoreError> {
-        self.note_published((epoch, identity), &[], positions).await?;
+        self.note_published((epoch, identity), &[], positions)
+            .await?;
         self.dead_letters_published(buried).await?;
         sqlx::query!(
             "INSERT INTO buried_elsewhere SELECT * FROM unnest($1::text[], $2::integer[], $3::bigint[])
@@ -286,7 +294,9 @@ impl Tx {
             let (merchant, id) = (row.merchant_id.as_str(), row.event_id);
             let moved = match row.event {
                 11 => {
-                    let found = self.pay_debt(merchant, row.receivable_id, row.amount).await?;
+                    let found = self
+                        .pay_debt(merchant, row.receivable_id, row.amount)
+                        .await?;
                     found.then_some((Account::Payable, Account::Receivable, row.amount))
                 }
                 31 => {
@@ -294,7 +304,9 @@ impl Tx {
                     Some((Account::Payable, Account::Deposit, row.amount))
                 }
                 _ => {
-                    let gross = self.let_credit_go(merchant, &row.currency, &row.data).await?;
+                    let gross = self
+                        .let_credit_go(merchant, &row.currency, &row.data)
+                        .await?;
                     gross.map(|gross| (Account::Held, Account::Payable, gross))
                 }
             };

@@ -77,7 +77,7 @@ async fn orders_wait_for_an_agreement_and_are_applied_when_one_comes() {
 async fn an_agreement_that_comes_while_waiting_sales_are_looked_at_reaches_them_all() {
     let mut bench = Bench::new("mid-pass").await;
     bench.apply(vec![order("M-1", "O-1", "100", "11-03")]).await;
-    let mut follow = FollowUp::new(bench.store.clone(), Arc::clone(&bench.rules));
+    let mut follow = FollowUp::new(bench.store.clone(), Arc::clone(&bench.rules), Vec::new());
     // The pass has left O-1 behind when its agreement comes.
     assert!(follow.follow_once().await.unwrap());
     bench.apply(vec![agreement("M-1", "AG-1")]).await;

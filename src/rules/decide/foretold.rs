@@ -49,7 +49,9 @@ fn follows(hold: &Hold, release: &ReleaseIssued) -> bool {
 
 /// The date of the part that it was; `None` where no part can be told, or it is blocked by now.
 fn due_at(hold: &Hold, release: &ReleaseIssued) -> Option<Instant> {
-    let on = release.settlement_date.filter(|_| release.reason == ReleaseReason::Due)?;
+    let on = release
+        .settlement_date
+        .filter(|_| release.reason == ReleaseReason::Due)?;
     let parts = hold.parts();
     let was = |part: &&Part| {
         part.dates.is_some_and(|it| it.settlement_on == on)

@@ -12,7 +12,8 @@ use super::super::order::Noted;
 use super::super::term;
 use super::super::time::Instant;
 use super::{
-    Refusal, Step, Terms, Verdict, World, block, foretold, give_back, in_force, review, settlement, transfer,
+    Refusal, Step, Terms, Verdict, World, block, foretold, give_back, in_force, review, settlement,
+    transfer,
 };
 
 /// Holds the sale under the agreement that is in force; without one it waits.
