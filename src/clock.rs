@@ -1,12 +1,49 @@
 //! The only reader of time. The database's clock decides everything; the demo and tests set it by
-//! hand. Nothing else in holdback asks what time it is.
+//! hand. What time this process has is asked only to compare the clocks of process, database and broker:
+//! where they disagree, one of them is wrong, and nobody knows which.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::rules::time::Instant;
+
+/// By how much clocks may disagree before nothing is released.
+pub const APART_MAX: Duration = Duration::from_secs(30);
+
+/// What time this process has.
+#[must_use]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "compared with the other clocks, never decided by"
+)]
+pub fn of_this_process() -> Instant {
+    Instant::new(Timestamp::now())
+}
+
+/// By how much another clock's answer lies outside of the time between question and answer, by the
+/// clock of this process: the least by which the two disagree.
+#[must_use]
+pub fn apart(asked: Instant, answer: Instant, answered: Instant) -> Duration {
+    let after = |one: Instant, other: Instant| {
+        let gap = one.timestamp().duration_since(other.timestamp());
+        Duration::try_from(gap).unwrap_or_default()
+    };
+    after(asked, answer).max(after(answer, answered))
+}
+
+/// Says so, if that is too much.
+#[must_use]
+pub fn disagreement(whose: &str, apart: Duration) -> Option<String> {
+    (apart > APART_MAX).then(|| {
+        format!(
+            "the clocks of {whose}, which disagree by {} s",
+            apart.as_secs()
+        )
+    })
+}
 
 /// Turns the database's time into the time that the rules see.
 #[derive(Debug, Clone, Default)]
@@ -53,5 +90,23 @@ impl Clock {
             Self::Database => database,
             Self::Manual(hand) => hand.now(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_disagree_by_what_no_delay_explains() {
+        let at = |second: i64| Instant::new(Timestamp::from_second(second).unwrap());
+        let seconds = |answer| apart(at(100), at(answer), at(110)).as_secs();
+        assert_eq!(
+            [90, 99, 100, 105, 110, 111, 150].map(seconds),
+            [10, 1, 0, 0, 0, 1, 40]
+        );
+        assert_eq!(disagreement("a and b", APART_MAX), None);
+        let says = disagreement("a and b", Duration::from_secs(31)).unwrap();
+        assert_eq!(says, "the clocks of a and b, which disagree by 31 s");
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cli::Role;
+use crate::clock;
 use crate::config::Config;
 use crate::http::Heartbeat;
 use crate::release::passage;
@@ -56,6 +57,18 @@ impl Watch {
             };
             controls.readiness.set("gate", state);
         }
+        let apart = self.store.clocks_apart().await?;
+        let clocks = clock::disagreement("this process and the database", apart);
+        let agree = clocks.is_none();
+        if let Some(says) = &clocks {
+            tracing::error!(
+                alarm = "clocks_disagree",
+                says,
+                "nothing is released; see the README, \"When clocks disagree\""
+            );
+        }
+        let state = clocks.map_or(Ok(()), Err);
+        controls.readiness.set("clocks", state);
         let vitals = self
             .store
             .vitals(
@@ -65,6 +78,7 @@ impl Watch {
             )
             .await?;
         show(&vitals);
+        telemetry::alarm("clocks_disagree", vitals.clocks_disagree || !agree);
         Ok(())
     }
 }
@@ -80,6 +94,9 @@ fn show(vitals: &Vitals) {
     );
     telemetry::alarm("review_overdue", vitals.reviews_late > 0);
     telemetry::alarm("partition_halted", vitals.halted > 0);
+    telemetry::alarm("publisher_fault", vitals.fault);
+    telemetry::alarm("published_otherwise", vitals.published_otherwise > 0);
+    telemetry::alarm("reconciling", vitals.still_published > 0);
     telemetry::alarm("sales_without_agreement", vitals.without_agreement > 0);
     telemetry::alarm("calendar_missing", vitals.without_dates > 0);
 }

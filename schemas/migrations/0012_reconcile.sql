@@ -48,3 +48,6 @@ CREATE TABLE buried_elsewhere (
     record_offset bigint NOT NULL,
     CONSTRAINT buried_elsewhere_pkey PRIMARY KEY (topic, partition, record_offset)
 );
+
+-- By how much the broker's clock and the publisher's disagree, as words; null while they agree.
+ALTER TABLE publisher ADD COLUMN clocks text;

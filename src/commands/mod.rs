@@ -26,6 +26,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config, ConfigErrors};
 use crate::demo;
 use crate::import;
+use crate::kafka::clock::{topic_beside, topic_spec};
 use crate::kafka::{Admin, TopicSpec};
 use crate::operator::{commands as operator, receivables};
 use crate::preflight;
@@ -150,7 +151,7 @@ async fn topics(config: &Config, args: &TopicsArgs) -> anyhow::Result<()> {
         .inputs()
         .into_iter()
         .chain(config.topics.outputs());
-    let specs: Vec<TopicSpec> = missing
+    let mut specs: Vec<TopicSpec> = missing
         .iter()
         .map(|name| TopicSpec {
             name: name.clone(),
@@ -159,6 +160,15 @@ async fn topics(config: &Config, args: &TopicsArgs) -> anyhow::Result<()> {
             config: vec![("cleanup.policy".to_owned(), "delete".to_owned())],
         })
         .collect();
+    let clock = topic_beside(&config.topics.events);
+    let asker = Arc::clone(&admin);
+    let beside = clock.clone();
+    let counts =
+        tokio::task::spawn_blocking(move || asker.partition_counts(&[beside.as_str()])).await??;
+    match counts.get(&clock).copied().flatten() {
+        Some(_) => say(&format!("{clock}: is there")),
+        None => specs.push(topic_spec(clock.clone(), Some(args.replication))),
+    }
     for name in names.filter(|name| !missing.iter().any(|gone| gone == name)) {
         say(&format!("{name}: is there"));
     }
@@ -167,10 +177,8 @@ async fn topics(config: &Config, args: &TopicsArgs) -> anyhow::Result<()> {
         .await?
         .context("the broker would not create the topics")?;
     for name in created {
-        say(&format!(
-            "{name}: created with {} partitions",
-            args.partitions
-        ));
+        let partitions = if name == clock { 1 } else { args.partitions };
+        say(&format!("{name}: created with {partitions} partitions"));
     }
     Ok(())
 }

@@ -6,6 +6,7 @@
 //! would break those two, and that no input bytes can panic the process.
 
 pub mod admin;
+pub mod clock;
 pub mod consumer;
 pub mod fetch;
 pub mod producer;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 pub use admin::{Admin, TopicSpec};
+pub use clock::BrokerClock;
 pub use consumer::{Input, Polled};
 pub use fetch::Limits;
 pub use producer::{OutRecord, OutputProducer, Sent};

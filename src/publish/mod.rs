@@ -133,6 +133,7 @@ fn turn(setup: &Setup, handle: &Handle, owner: Uuid) -> Result<(), SessionError>
     while !setup.stop.is_cancelled() {
         setup.heartbeat.beat();
         session.keep_lease()?;
+        session.compare_clocks()?;
         if session.publish_once()? == 0 {
             wait(setup, PAUSE);
         }

@@ -9,7 +9,9 @@ use std::time::{Duration, Instant as Moment};
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
-use crate::kafka::{self, OutputProducer, Partition, ReadBack};
+use crate::clock;
+use crate::kafka::clock::topic_beside;
+use crate::kafka::{self, BrokerClock, OutputProducer, Partition, ReadBack};
 use crate::message::outgoing::{self, Outgoing};
 use crate::message::{Record, dead_letter};
 use crate::planted::{self, Bug, Point, is_planted};
@@ -27,6 +29,9 @@ use super::{LEASE_SECONDS, PATIENCE, SessionError, Setup, partitions, starts};
 const RENEW: Duration = Duration::from_secs(3);
 /// How long reading back may take before the events are taken for missing.
 const READ_BACK: Duration = Duration::from_secs(30);
+/// After how long the broker is asked for its time again, and how long it may take to answer.
+const ASK_AGAIN: Duration = Duration::from_secs(10);
+const ANSWER: Duration = Duration::from_secs(2);
 /// No merchant takes more than this share of a batch.
 const MERCHANT_SHARE: i64 = 5;
 
@@ -46,6 +51,10 @@ pub struct Session<'a> {
     seen: Seen,
     /// What the last batch held.
     sent: HashMap<Number, Mark>,
+    /// Where the broker's time is asked for; `None` where nobody can tell.
+    clock: Option<BrokerClock>,
+    /// When it was asked last.
+    asked: Option<Moment>,
     /// The merchant after which the next batch begins.
     after: String,
     source: String,
@@ -79,16 +88,45 @@ impl<'a> Session<'a> {
             partitions,
             seen: Seen::default(),
             sent: HashMap::new(),
+            clock: broker_clock(setup)?,
+            asked: None,
             after: String::new(),
             source: outgoing::source(&setup.kafka.name),
         };
         session.read_back()?;
+        session.compare_clocks()?;
         let compared = setup.store.note_compared(epoch, &session.identity);
         if !handle.block_on(compared)? {
             return Err(SessionError::Lost);
         }
         tracing::info!(epoch, "publishing");
         Ok(session)
+    }
+
+    /// Now and then compares the broker's clock with this process's; while they disagree nothing is
+    /// released.
+    pub fn compare_clocks(&mut self) -> Result<(), SessionError> {
+        let Some(clock) = &self.clock else {
+            return Ok(());
+        };
+        if self.asked.is_some_and(|asked| asked.elapsed() < ASK_AGAIN) {
+            return Ok(());
+        }
+        self.asked = Some(Moment::now());
+        let Some(apart) = clock.apart(ANSWER)? else {
+            return Ok(());
+        };
+        let says = clock::disagreement("the broker and the publisher", apart);
+        if let Some(says) = &says {
+            tracing::error!(
+                alarm = "clocks_disagree",
+                says,
+                "nothing is released; see the README, \"When clocks disagree\""
+            );
+        }
+        let noted = self.setup.store.note_clocks(self.epoch, says.as_deref());
+        self.handle.block_on(noted)?;
+        Ok(())
     }
 
     /// Renews the lease when a part of it is over.
@@ -285,4 +323,18 @@ impl<'a> Session<'a> {
         }
         Ok(())
     }
+}
+
+/// The broker's clock, where there is a topic to ask by.
+fn broker_clock(setup: &Setup) -> Result<Option<BrokerClock>, SessionError> {
+    let topic = topic_beside(&setup.topics.events);
+    let counts = setup.admin.partition_counts(&[topic.as_str()])?;
+    if counts.get(&topic).copied().flatten().is_none() {
+        tracing::info!(
+            topic,
+            "this topic is missing, so the broker's clock is not compared; `holdback topics` creates it"
+        );
+        return Ok(None);
+    }
+    Ok(Some(BrokerClock::open(&setup.kafka, topic)?))
 }

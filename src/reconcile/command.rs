@@ -44,10 +44,14 @@ pub async fn run(config: Config, args: &ReconcileArgs) -> anyhow::Result<()> {
     let store = preflight::connect(&config, Clock::Database).await?;
     preflight::check_schema(&store).await?;
     if args.accept {
-        return accept(&store, &by.context("who accepts, and why?")?).await;
+        let accepted = accept(&store, &by.context("who accepts, and why?")?).await?;
+        say(&format!("{accepted} events accepted"));
+        return match show_left(&store).await? {
+            0 => Ok(()),
+            left => bail!("{left} published releases are not booked and can't be accepted"),
+        };
     }
     let config = Arc::new(config);
-    let owner = Uuid::from_u128(rand::random());
     if !args.import {
         let (difference, _) = compare(&store, &config).await?;
         show(&difference);
@@ -62,9 +66,21 @@ pub async fn run(config: Config, args: &ReconcileArgs) -> anyhow::Result<()> {
         }
         bail!("the output topics and the database disagree");
     }
-    let by = by.context("who imports, and why?")?;
-    let lease = lease(&store, owner).await?;
-    let done = import(&store, &config, &by, &lease).await;
+    let imported = import(&store, &config, &by.context("who imports, and why?")?).await?;
+    say(&format!(
+        "{imported} events imported: start holdback, which decides them again; nothing is released until all are"
+    ));
+    Ok(())
+}
+
+/// Takes over what the topics hold and the database has lost; answers how many events.
+///
+/// # Errors
+/// When it can't be taken over, or somebody publishes.
+pub async fn import(store: &Store, config: &Arc<Config>, by: &By) -> anyhow::Result<usize> {
+    let owner = Uuid::from_u128(rand::random());
+    let lease = lease(store, owner).await?;
+    let done = take_over(store, config, by, &lease).await;
     store.leave_publisher(owner).await?;
     done
 }
@@ -106,12 +122,12 @@ async fn fence(kafka: KafkaSettings) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn import(
+async fn take_over(
     store: &Store,
     config: &Arc<Config>,
     by: &By,
     lease: &(i64, String),
-) -> anyhow::Result<()> {
+) -> anyhow::Result<usize> {
     fence(kafka_settings(config)).await?;
     let (difference, positions) = compare(store, config).await?;
     show(&difference);
@@ -129,14 +145,14 @@ async fn import(
     tx.keep_operation(&operation_of(operation, by, request))
         .await?;
     tx.commit().await?;
-    say(&format!(
-        "{} events imported, operation {operation}: start holdback, which decides them again; nothing is released until all are",
-        events.len()
-    ));
-    Ok(())
+    Ok(events.len())
 }
 
-async fn accept(store: &Store, by: &By) -> anyhow::Result<()> {
+/// A person's word that what is left is seen to; answers how many events that ended.
+///
+/// # Errors
+/// When the database fails.
+pub async fn accept(store: &Store, by: &By) -> anyhow::Result<u64> {
     let mut tx = store.begin().await?;
     let operation = tx.operation_id().await?;
     let accepted = tx.accept_published(operation).await?;
@@ -144,13 +160,7 @@ async fn accept(store: &Store, by: &By) -> anyhow::Result<()> {
     tx.keep_operation(&operation_of(operation, by, request))
         .await?;
     tx.commit().await?;
-    say(&format!(
-        "{accepted} events accepted, operation {operation}"
-    ));
-    match show_left(store).await? {
-        0 => Ok(()),
-        left => bail!("{left} published releases are not booked and can't be accepted"),
-    }
+    Ok(accepted)
 }
 
 fn operation_of(id: Uuid, by: &By, request: Value) -> Operation<'_> {

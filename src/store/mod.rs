@@ -57,7 +57,7 @@ pub mod writes;
 use jiff::civil::Date;
 use sqlx::{PgPool, Postgres, Transaction};
 
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::planted::{self, Point};
 use crate::rules::control::day_of;
 use crate::rules::time::Instant;
@@ -170,6 +170,8 @@ pub struct Tx {
     inner: Transaction<'static, Postgres>,
     /// The time that the rules see.
     pub now: Instant,
+    /// By how much the database's clock and this process's disagree.
+    apart: Duration,
     /// Some of what was published is to be decided again, or was.
     reconciling: bool,
 }
@@ -200,6 +202,7 @@ impl Store {
                 Clock::Database => None,
                 Clock::Manual(hand) => Some(day_number(day_of(hand.now()))),
             };
+            let asked = clock::of_this_process();
             let locked = sqlx::query!(
                 r#"SELECT d.day AS "day!", clock_timestamp() AS "now!: Instant",
                           EXISTS (SELECT FROM published_elsewhere) AS "reconciling!"
@@ -218,10 +221,24 @@ impl Store {
                 return Ok(Tx {
                     inner,
                     now,
+                    apart: clock::apart(asked, locked.now, clock::of_this_process()),
                     reconciling: locked.reconciling,
                 });
             }
         }
+    }
+
+    /// By how much the database's clock and this process's disagree.
+    ///
+    /// # Errors
+    /// When the database can't be reached.
+    pub async fn clocks_apart(&self) -> Result<Duration, StoreError> {
+        let asked = clock::of_this_process();
+        let now = sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!: Instant""#)
+            .fetch_one(&self.pool)
+            .await
+            .map_err(failed("tell the time"))?;
+        Ok(clock::apart(asked, now, clock::of_this_process()))
     }
 
     /// The time that the rules see now.

@@ -5,9 +5,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::types::{column, unreadable};
 use super::{Store, StoreError, Tx, failed};
+use crate::clock;
 use crate::rules::time::Instant;
 
 /// A partition of an input topic, by the topic's actual name.
@@ -109,7 +111,8 @@ impl Tx {
     /// # Errors
     /// When the database fails.
     pub async fn gate(&mut self, topics: &[String]) -> Result<Gate, StoreError> {
-        gate_of(&mut *self.inner, topics, true).await
+        let gate = gate_of(&mut *self.inner, topics, true).await?;
+        Ok(gate.under(self.apart))
     }
 }
 
@@ -120,6 +123,19 @@ pub struct Gate {
     pub moment: Option<Instant>,
     /// The partition that holds the gate back most, and why if it was halted.
     pub behind: Option<String>,
+}
+
+impl Gate {
+    /// Closed where the database's clock and this process's disagree by this much.
+    fn under(self, apart: Duration) -> Self {
+        match clock::disagreement("this process and the database", apart) {
+            None => self,
+            behind => Self {
+                moment: None,
+                behind,
+            },
+        }
+    }
 }
 
 async fn gate_of<'e>(
@@ -134,6 +150,8 @@ async fn gate_of<'e>(
            LEFT JOIN positions p ON p.topic = t.topic
            UNION ALL
            SELECT 'the output topics', NULL, fault, NULL FROM publisher WHERE $2 AND fault IS NOT NULL
+           UNION ALL
+           SELECT 'the broker', NULL, clocks, NULL FROM publisher WHERE $2 AND clocks IS NOT NULL
            UNION ALL
            SELECT 'the output topics', NULL, 'not compared with the database since that was started',
                NULL FROM publisher WHERE $2 AND compared_on <> server_identity()
@@ -178,7 +196,8 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn gate(&self, topics: &[String]) -> Result<Gate, StoreError> {
-        gate_of(&self.pool, topics, true).await
+        let apart = self.clocks_apart().await?;
+        Ok(gate_of(&self.pool, topics, true).await?.under(apart))
     }
 
     /// How far the input of these topics is applied, whatever stands in the output topics.

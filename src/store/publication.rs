@@ -173,6 +173,22 @@ impl Store {
         Ok(noted.rows_affected() > 0)
     }
 
+    /// Notes by how much the broker's clock and the publisher's disagree, or that they agree again.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn note_clocks(&self, epoch: i64, says: Option<&str>) -> Result<(), StoreError> {
+        sqlx::query!(
+            "UPDATE publisher SET clocks = $2 WHERE epoch = $1 AND clocks IS DISTINCT FROM $2",
+            epoch,
+            says,
+        )
+        .execute(&self.pool)
+        .await
+        .map_err(failed("note the clocks"))?;
+        Ok(())
+    }
+
     /// Closes the gate until a person has looked: what was published and what the database knows
     /// contradict each other.
     ///

@@ -127,7 +127,7 @@ impl Tx {
             "INSERT INTO published_elsewhere (merchant_id, event_id, sequence, previous, event,
                  occurred_at, order_id, hold_id, currency, subject, data, traceparent, imported_at,
                  operation_id)
-             SELECT *, clock_timestamp(), $13 FROM unnest($1::text[], $2::uuid[], $3::bigint[],
+             SELECT *, $14, $13 FROM unnest($1::text[], $2::uuid[], $3::bigint[],
                  $4::bigint[], $5::smallint[], $6::timestamptz[], $7::text[], $8::uuid[],
                  $9::text[], $10::text[], $11::text[], $12::text[])",
             column(events, |e| e.merchant_id.clone()) as _,
@@ -143,6 +143,7 @@ impl Tx {
             column(events, |e| e.data.clone()) as _,
             column(events, |e| e.traceparent.clone()) as _,
             operation,
+            self.now as _,
         )
         .execute(&mut *self.inner)
         .await
@@ -426,7 +427,7 @@ impl Tx {
                  UPDATE published_elsewhere SET taken = true
                  WHERE NOT taken AND contradiction IS NULL AND event = ANY($1)
                    AND (event NOT IN (4, 5) OR data::json->>'block' NOT IN ('manual', 'legal'))
-                   AND imported_at < (
+                   AND imported_at <= (
                        SELECT CASE WHEN bool_and(fresh_at IS NOT NULL AND halted IS NULL)
                            THEN min(fresh_at) END
                        FROM unnest($2::text[]) AS t (topic)

@@ -21,6 +21,14 @@ pub struct Vitals {
     /// Open reviews that nobody has answered, or decided, in time.
     pub reviews_late: u64,
     pub halted: u64,
+    /// The output topics contradict the database.
+    pub fault: bool,
+    /// The broker's clock and the publisher's disagree.
+    pub clocks_disagree: bool,
+    /// Published events that are still to be decided again.
+    pub still_published: u64,
+    /// Of those, the ones that were decided with other money.
+    pub published_otherwise: u64,
     /// By how much the oldest hint is past its time.
     pub overdue: Duration,
     /// Age of the oldest event that was not read back.
@@ -58,6 +66,11 @@ impl Store {
                  (SELECT count(*) FROM reviews
                   WHERE closed_at IS NULL AND (overdue OR alerts > 0)) AS "reviews_late!",
                  (SELECT count(*) FROM positions WHERE halted IS NOT NULL) AS "halted!",
+                 (SELECT fault IS NOT NULL FROM publisher) AS "fault!",
+                 (SELECT clocks IS NOT NULL FROM publisher) AS "clocks!",
+                 (SELECT count(*) FROM published_elsewhere WHERE NOT taken) AS "still_published!",
+                 (SELECT count(*) FROM published_elsewhere
+                  WHERE NOT taken AND contradiction IS NOT NULL) AS "published_otherwise!",
                  (SELECT min(due_at) FROM due) AS "due_at: Instant",
                  (SELECT min(j.occurred_at) FROM merchants m JOIN journal j
                     ON j.merchant_id = m.merchant_id AND j.sequence = m.published_sequence + 1
@@ -85,6 +98,10 @@ impl Store {
             refund_expected_overdue: count(row.refund_expected_overdue),
             reviews_late: count(row.reviews_late),
             halted: count(row.halted),
+            fault: row.fault,
+            clocks_disagree: row.clocks,
+            still_published: count(row.still_published),
+            published_otherwise: count(row.published_otherwise),
             overdue: since(row.due_at),
             unpublished: since(row.unpublished_at),
         })

@@ -25,6 +25,7 @@ mod limits;
 mod operators;
 mod payouts;
 mod processes;
+mod reconciled;
 mod releases;
 mod reviews;
 mod security;

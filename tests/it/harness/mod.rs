@@ -5,6 +5,7 @@
 //! nothing running.
 
 pub mod authority;
+pub mod backup;
 mod bed;
 mod bench;
 mod days;

@@ -2,6 +2,7 @@
 //! twice, cut off from its servers, wrongly configured, and spoken to by other people's clients.
 
 mod books;
+mod clocks;
 mod faults;
 mod interop;
 mod lifecycle;

@@ -3,46 +3,14 @@
 
 use std::time::{Duration, Instant};
 
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
-
 use super::books;
 use super::traffic::Traffic;
+use crate::harness::backup::{back_up, restore};
 use crate::harness::process::{Ended, holdback, migrate, run_to_end};
 use crate::harness::{Process, TestBed};
 
 const ALL: &str = "ingest,release,publish,http";
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Copies the database, in which nobody works; the URL of the copy.
-async fn back_up(bed: &TestBed) -> String {
-    let (server, database) = bed.database_url.rsplit_once('/').expect("a database");
-    let copy = format!("{database}_copy");
-    let mut connection = PgConnection::connect(&format!("{server}/postgres"))
-        .await
-        .expect("the server");
-    let copying = format!("CREATE DATABASE \"{copy}\" TEMPLATE \"{database}\"");
-    connection
-        .execute(sqlx::query(AssertSqlSafe(copying)))
-        .await
-        .expect("a copy");
-    format!("{server}/{copy}")
-}
-
-/// Puts the copy in the place of the database.
-async fn restore(bed: &TestBed, copy: &str) {
-    let (server, database) = bed.database_url.rsplit_once('/').expect("a database");
-    let (_, copy) = copy.rsplit_once('/').expect("a copy");
-    let mut connection = PgConnection::connect(&format!("{server}/postgres"))
-        .await
-        .expect("the server");
-    for statement in [
-        format!("DROP DATABASE \"{database}\" WITH (FORCE)"),
-        format!("ALTER DATABASE \"{copy}\" RENAME TO \"{database}\""),
-    ] {
-        let done = connection.execute(sqlx::query(AssertSqlSafe(statement)));
-        done.await.expect("another database");
-    }
-}
 
 fn reconcile(bed: &TestBed, arguments: &[&str]) -> Ended {
     run_to_end(holdback(bed, &[&["reconcile"], arguments].concat(), &[]))
