@@ -115,7 +115,7 @@ async fn debts_deposits_credits_payouts_and_early_releases_come_to_the_same_agai
     hb.applied().await;
     assert_eq!(hb.story("M-1").await, before);
     assert_eq!(hb.story("M-2").await, of_another);
-    assert_eq!(hb.reasons().await, ["schema"]);
+    assert_eq!(hb.reasons().await, ["malformed"]);
     // It goes on, and what it knows is right.
     hb.send(order("M-1", "O-9", "30", "11-14"));
     hb.pass_to("11-21").await;

@@ -1,28 +1,43 @@
 //! A process whose clock is wrong releases nothing and says so; the others' work is not affected.
 
-use std::path::PathBuf;
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use super::books;
 use super::traffic::Traffic;
 use crate::harness::process::{holdback, migrate, run_to_end};
-use crate::harness::{Process, TestBed, environment, eventually};
+use crate::harness::{Process, TestBed, eventually};
 
 const ALL: &str = "ingest,release,publish,http";
 
-/// Debian's package `faketime`.
-fn library() -> String {
-    let known = environment("HOLDBACK_TEST_FAKETIME");
-    let found = || {
-        let mut folders = std::fs::read_dir("/usr/lib").expect("a folder").flatten();
-        let library = folders.find_map(|folder| {
-            let library: PathBuf = folder.path().join("faketime/libfaketime.so.1");
-            library.is_file().then_some(library)
-        });
-        let library = library.expect("libfaketime: install the package faketime");
-        library.display().to_string()
-    };
-    known.unwrap_or_else(found)
+/// Sets the time of day of a process ahead, and no other clock: libfaketime also moves the deadlines of
+/// librdkafka's waits, but not what they are compared with.
+const SHIM: &str = r#"
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+int clock_gettime(clockid_t clock, struct timespec *time) {
+    int result = syscall(SYS_clock_gettime, clock, time);
+    if (clock == CLOCK_REALTIME) time->tv_sec += atoi(getenv("SECONDS_AHEAD"));
+    return result;
+}
+"#;
+
+/// The shim as a library to be loaded first.
+fn shim() -> String {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let number = std::process::id();
+    let source = folder.join(format!("shim-{number}.c"));
+    let library = folder.join(format!("shim-{number}.so"));
+    std::fs::write(&source, SHIM).expect("a source");
+    let mut compiler = Command::new("cc");
+    compiler.args(["-shared", "-fPIC", "-o"]).arg(&library);
+    let done = compiler.arg(&source).status().expect("a C compiler");
+    assert!(done.success(), "compiled");
+    library.display().to_string()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -32,12 +47,8 @@ async fn a_process_whose_clock_is_wrong_releases_nothing_and_says_so() {
     let topics = ["topics", "--partitions", "2", "--replication", "1"];
     let made = run_to_end(holdback(&bed, &topics, &[]));
     assert_eq!(made.code, Some(0), "{}", made.said);
-    let library = library();
-    let wrong = [
-        ("LD_PRELOAD", library.as_str()),
-        ("FAKETIME", "+45s"),
-        ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
-    ];
+    let shim = shim();
+    let wrong = [("LD_PRELOAD", shim.as_str()), ("SECONDS_AHEAD", "45")];
     let mut traffic = Traffic::new(&bed, 5, 1);
     let mut process = Process::start(&bed, ALL, &wrong);
     traffic.orders(40);
