@@ -3,7 +3,7 @@
 //! A dispute that lies unread in Kafka must not be overtaken by the clock, so each partition
 //! keeps the last instant at which everything in it was known to be applied.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::assignment::Assignment;
 use crate::http::Heartbeat;
 use crate::kafka::{self, Admin, Partition};
+use crate::planted::{Bug, is_planted};
 use crate::rules::time::Instant;
 use crate::store::{Store, StoreError};
 use crate::telemetry;
@@ -29,6 +30,8 @@ pub struct Ends {
     pub at: Instant,
     /// High watermarks.
     pub ends: Arc<HashMap<Partition, i64>>,
+    /// The partitions that end before where they were read to, with both.
+    beyond: HashMap<Partition, (i64, i64)>,
 }
 
 /// What a worker knows of the freshness of its partitions.
@@ -97,6 +100,7 @@ pub async fn run(
 ) {
     let mut partitions: Vec<Partition> = Vec::new();
     let mut round = 0_u32;
+    let mut beyond: HashSet<Partition> = HashSet::new();
     while !stop.is_cancelled() {
         heartbeat.beat();
         if round.is_multiple_of(PARTITIONS_EVERY) || partitions.is_empty() {
@@ -108,6 +112,9 @@ pub async fn run(
         round = round.wrapping_add(1);
         match ask(&store, &admin, &partitions).await {
             Ok(answer) => {
+                if let Err(error) = halt_lost(&store, &answer, &mut beyond).await {
+                    tracing::warn!(%error, "could not halt partitions");
+                }
                 if round.is_multiple_of(PARTITIONS_EVERY)
                     && let Err(error) = show_lag(&store, &answer).await
                 {
@@ -129,14 +136,47 @@ async fn ask(
     admin: &Arc<Admin>,
     partitions: &[Partition],
 ) -> Result<Ends, AskError> {
+    // Before the question: a position that lies beyond the answer can't have got there since.
+    let positions = store.next_offsets().await?;
     let at = store.now().await?;
     let asker = Arc::clone(admin);
     let wanted = partitions.to_vec();
-    let ends = blocking(move || asker.ends(&wanted)).await?;
+    let mut ends = blocking(move || asker.ends(&wanted)).await?;
+    let mut beyond = HashMap::new();
+    for ((topic, partition), next) in positions {
+        let key = (Arc::from(topic), partition);
+        let lost = |end: &i64| *end < next && !is_planted(Bug::TrustInput);
+        if let Some(end) = ends.get(&key).copied().filter(lost) {
+            // What lies there is not what was read: nobody is fresh by it.
+            ends.remove(&key);
+            beyond.insert(key, (next, end));
+        }
+    }
     Ok(Ends {
         at,
         ends: Arc::new(ends),
+        beyond,
     })
+}
+
+/// Halts partitions that end before where they were read to, twice in a row: their topic was made anew or
+/// cut short. `before` are those that did when they were asked last.
+async fn halt_lost(
+    store: &Store,
+    latest: &Ends,
+    before: &mut HashSet<Partition>,
+) -> Result<(), StoreError> {
+    for (partition, (next, end)) in &latest.beyond {
+        if !before.contains(partition) {
+            continue;
+        }
+        let key = (partition.0.to_string(), partition.1);
+        let why = format!("the position {next} lies beyond the log's end {end}");
+        tracing::error!(alarm = "input_lost", topic = %key.0, partition = key.1, why, "this partition is halted; see the README, \"When the input was lost\"");
+        store.halt(&key, &why).await?;
+    }
+    *before = latest.beyond.keys().cloned().collect();
+    Ok(())
 }
 
 /// Shows how many messages of each topic are not applied yet.

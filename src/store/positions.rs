@@ -259,6 +259,24 @@ impl Store {
             .collect())
     }
 
+    /// Where the partitions that are not halted are read on, as far as they were read at all.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn next_offsets(&self) -> Result<Vec<(Partition, i64)>, StoreError> {
+        let rows = sqlx::query!(
+            r#"SELECT topic, partition, next_offset AS "next_offset!" FROM positions
+               WHERE next_offset IS NOT NULL AND halted IS NULL"#
+        )
+        .fetch_all(&self.pool)
+        .await
+        .map_err(failed("read positions"))?;
+        Ok(rows
+            .into_iter()
+            .map(|row| ((row.topic, row.partition), row.next_offset))
+            .collect())
+    }
+
     /// Every position, for `check` and metrics.
     ///
     /// # Errors
