@@ -10,7 +10,6 @@ use rdkafka::message::{Message, Timestamp as Stamp};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
 
 use super::{Error, KafkaSettings, TopicSpec};
-use crate::clock;
 use crate::rules::time::Instant;
 
 /// The topic beside the events' topic.
@@ -75,15 +74,14 @@ impl BrokerClock {
         Ok(Self { producer, topic })
     }
 
-    /// By how much the broker's clock and this process's disagree at least; `None` when the broker
-    /// does not say what time it has, or not in time.
+    /// The broker's time at a moment between the call and its return; `None` when the broker does not
+    /// say what time it has, or not in time.
     ///
     /// # Errors
     /// When nothing can be sent.
-    pub fn apart(&self, patience: Duration) -> Result<Option<Duration>, Error> {
+    pub fn ask(&self, patience: Duration) -> Result<Option<Instant>, Error> {
         let witness = &self.producer.context().0;
         *witness.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        let asked = clock::of_this_process();
         let record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(&self.topic);
         self.producer
             .send(record.payload(b"time"))
@@ -92,8 +90,7 @@ impl BrokerClock {
         while Moment::now() < until {
             let stamp = *witness.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(stamp) = stamp {
-                let answered = clock::of_this_process();
-                return Ok(stamp.map(|it| clock::apart(asked, it, answered)));
+                return Ok(stamp);
             }
             std::thread::sleep(Duration::from_millis(5));
         }

@@ -106,16 +106,20 @@ impl<'a> Session<'a> {
     /// Now and then compares the broker's clock with this process's; while they disagree nothing is
     /// released.
     pub fn compare_clocks(&mut self) -> Result<(), SessionError> {
-        let Some(clock) = &self.clock else {
-            return Ok(());
-        };
         if self.asked.is_some_and(|asked| asked.elapsed() < ASK_AGAIN) {
             return Ok(());
         }
         self.asked = Some(Moment::now());
-        let Some(apart) = clock.apart(ANSWER)? else {
+        let Some(clock_of_broker) = &self.clock else {
+            // Nobody can tell any more.
+            let noted = self.setup.store.note_clocks(self.epoch, None);
+            return Ok(self.handle.block_on(noted)?);
+        };
+        let asked = clock::of_this_process();
+        let Some(answer) = clock_of_broker.ask(ANSWER)? else {
             return Ok(());
         };
+        let apart = clock::apart(asked, answer, clock::of_this_process());
         let says = clock::disagreement("the broker and the publisher", apart);
         if let Some(says) = &says {
             tracing::error!(
