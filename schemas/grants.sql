@@ -16,6 +16,7 @@ BEGIN
         -- Only added to.
         ('adjustments', 'SELECT, INSERT'),
         ('agreements', 'SELECT, INSERT'),
+        ('buried_elsewhere', 'SELECT, INSERT'),
         ('calendars', 'SELECT, INSERT'),
         ('controls', 'SELECT, INSERT'),
         ('deposit_transactions', 'SELECT, INSERT'),
@@ -50,6 +51,7 @@ BEGIN
         ('holds', 'SELECT, INSERT, UPDATE, DELETE'),
         ('parked', 'SELECT, INSERT, UPDATE, DELETE'),
         ('paused_due', 'SELECT, INSERT, UPDATE, DELETE'),
+        ('published_elsewhere', 'SELECT, INSERT, UPDATE, DELETE'),
         ('review_due', 'SELECT, INSERT, UPDATE, DELETE'),
         ('strays', 'SELECT, INSERT, UPDATE, DELETE')
     ) AS granted (relation, rights) LOOP

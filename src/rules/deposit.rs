@@ -156,3 +156,38 @@ pub fn pay_debts(purse: &mut Purse) -> Vec<Entry> {
     }
     entries
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_payment_is_told_under_its_kind_with_its_transaction() {
+        for (withdrawn, kind) in [(false, "deposit.credited"), (true, "deposit.withdrawn")] {
+            let currency: Currency = Currency::from_code("EUR").unwrap();
+            let fact = DepositFact {
+                merchant: MerchantId::parse("M-1").unwrap(),
+                transaction: TransactionId::parse("T-1").unwrap(),
+                withdrawn,
+                amount: Amount::from_plain(5.into(), currency).unwrap(),
+                currency,
+                at: Instant::MAX,
+                content: ContentHash([0; 16]),
+                traceparent: None,
+            };
+            let mut purse = Purse {
+                deposit: Amount::from_plain(7.into(), currency).unwrap(),
+                ..Purse::empty(currency)
+            };
+            let effect = apply(&mut purse, &fact).unwrap();
+            let [entry] = &effect.entries[..] else {
+                panic!("{:?}", effect.entries);
+            };
+            assert_eq!(entry.cause, format!("{kind}:T-1"));
+            let Event::DepositChanged(changed) = &entry.event else {
+                panic!("{entry:?}");
+            };
+            assert_eq!(changed.transaction_id, Some(fact.transaction));
+        }
+    }
+}

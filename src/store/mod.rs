@@ -54,6 +54,8 @@ pub mod vitals;
 pub mod waiting;
 pub mod writes;
 
+use std::time::Duration;
+
 use jiff::civil::Date;
 use sqlx::{PgPool, Postgres, Transaction};
 
