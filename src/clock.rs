@@ -1,5 +1,7 @@
 //! The only reader of time. The database's clock decides everything; the demo and tests set it by
-//! hand. What time this process has is asked only to compare the clocks of process, database and broker:
+//! hand.
+//!
+//! What time this process has is asked only to compare the clocks of process, database and broker:
 //! where they disagree, one of them is wrong, and nobody knows which.
 
 use std::sync::Arc;

@@ -1,5 +1,6 @@
-//! Events that were published and that this database had lost: taken over from the output topics,
-//! found again when the same facts make them again, and what is left of them in the end. See
+//! Events that were published and that this database had lost.
+//!
+//! They are taken over from the output topics, found again when the same facts make them again, and what is left of them in the end. See
 //! [`crate::reconcile`].
 
 use std::collections::HashMap;
@@ -52,6 +53,19 @@ const MONEY: [&str; 6] = [
     "to_deposit",
     "charged",
 ];
+
+/// The event that was published under a line's id.
+pub(super) fn published_as<'a>(
+    known: &'a Known,
+    merchant: &MerchantId,
+    line: &Line,
+) -> Option<&'a Published> {
+    // Nearly always nothing is known, and ids take time to make.
+    if known.is_empty() {
+        return None;
+    }
+    known.get(&(merchant.clone(), line.entry.event_id(merchant)))
+}
 
 /// Why a line and the event published under its id are not the same money, if they are not: the
 /// line's own words.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use uuid::Uuid;
 
 use super::cases::Source;
-use super::elsewhere::{Known, Published, contradiction};
+use super::elsewhere::{Known, Published, contradiction, published_as};
 use super::types::column;
 use super::{StoreError, Tx, failed};
 use crate::message::outgoing::{self, EventType, OutTopic};
@@ -198,10 +198,7 @@ impl Tx {
             };
             numbers.insert(merchant.clone(), before.number(merchant, lines, &known));
         }
-        let found = found_again(lines, &numbers);
-        if !found.is_empty() {
-            self.found_again(&found).await?;
-        }
+        self.found_again(&found_again(lines, &numbers)).await?;
         Ok(numbers)
     }
 
@@ -298,7 +295,8 @@ impl<'a> Count<'a> {
             last_release: 0,
             last_event: 0,
         };
-        for line in lines.iter().filter(|line| !is_known(known, merchant, line)) {
+        let new = |line: &&Line| published_as(known, merchant, line).is_none();
+        for line in lines.iter().filter(new) {
             count.lines += 1;
             match EventType::of(&line.entry.event).topic() {
                 OutTopic::Releases => count.last_release = count.lines,
@@ -319,9 +317,7 @@ struct Before {
 impl Before {
     fn number(mut self, merchant: &MerchantId, lines: &[Line], known: &Known) -> Numbers {
         let number = |line: &Line| {
-            let id = line.entry.event_id(merchant);
-            let published = known.get(&(merchant.clone(), id));
-            if let Some(published) = published {
+            if let Some(published) = published_as(known, merchant, line) {
                 let stands = published.taken || published.contradiction.is_some();
                 return (!stands).then(|| Number {
                     sequence: published.sequence,
@@ -342,10 +338,6 @@ impl Before {
         };
         Numbers(lines.iter().map(number).collect())
     }
-}
-
-fn is_known(known: &Known, merchant: &MerchantId, line: &Line) -> bool {
-    !known.is_empty() && known.contains_key(&(merchant.clone(), line.entry.event_id(merchant)))
 }
 
 /// The lines that were published before, each with its contradiction.

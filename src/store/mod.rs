@@ -42,6 +42,7 @@ pub mod payouts;
 pub mod positions;
 pub mod publication;
 pub mod reapply;
+pub mod rebooking;
 pub mod receivables;
 pub mod reconciliation;
 pub mod recovery;
