@@ -236,7 +236,7 @@ fn is_gone(order: &Order, position: usize) -> bool {
 /// What proportional refunds have taken out of each hold beyond its share of now, together at most
 /// `amount`; nothing when refunds are not proportional or the holds are reversed.
 fn beyond_their_shares(
-    order: &Order,
+    order: &mut Order,
     terms: &Terms,
     amount: Amount,
 ) -> Result<Vec<Amount>, MoneyError> {
@@ -244,8 +244,9 @@ fn beyond_their_shares(
     let proportional = terms.agreement.refund.source == RefundSource::Proportional;
     if proportional && order.cancelled.is_none() {
         let mut rest = amount;
+        let given = given(order, terms)?;
         for (position, share) in charge::shares(order, terms)?.into_iter().enumerate() {
-            let back = less(order.holds[position].consumed, share).min(rest);
+            let back = less(given[position], share).min(rest);
             backs[position] = back;
             rest = less(rest, back);
         }
@@ -261,18 +262,33 @@ fn from_holds(
     shares: Vec<Amount>,
     rest: Amount,
 ) -> Result<Vec<Amount>, MoneyError> {
-    let currency = terms.sale.currency;
-    let given = charge::charges(order).map(|(_, record)| *record.from_holds);
-    let given = Amount::sum(currency, given)?;
-    let shared = Amount::sum(currency, shares.iter().copied())?;
-    let mut rest = rest.min(less(given, shared));
+    let given = given(order, terms)?;
+    let mut rest = rest;
     let mut holds = shares;
     for position in (0..holds.len()).rev() {
-        let back = less(order.holds[position].consumed, holds[position]).min(rest);
+        let back = less(given[position], holds[position]).min(rest);
         holds[position] = holds[position].plus(back)?;
         rest = less(rest, back);
     }
     Ok(holds)
+}
+
+/// What each hold has given and not got back. What came back as a credit, since its hold was gone,
+/// is consumed for good, but no charge has it on record any more.
+fn given(order: &mut Order, terms: &Terms) -> Result<Vec<Amount>, MoneyError> {
+    let currency = terms.sale.currency;
+    let on_record = charge::charges(order).map(|(_, record)| *record.from_holds);
+    let on_record = Amount::sum(currency, on_record)?;
+    let mut given: Vec<Amount> = order.holds.iter().map(|hold| hold.consumed).collect();
+    let mut credited = less(Amount::sum(currency, given.iter().copied())?, on_record);
+    let mut positions: Vec<usize> = (0..given.len()).rev().collect();
+    positions.sort_by_key(|position| !is_gone(order, *position));
+    for position in positions {
+        let part = credited.min(given[position]);
+        given[position] = less(given[position], part);
+        credited = less(credited, part);
+    }
+    Ok(given)
 }
 
 fn restore(step: &mut Step<'_>, position: usize, amount: Amount, claim: &Claim<'_>) {
