@@ -19,6 +19,7 @@ mod dates;
 mod facts;
 mod history;
 mod machine;
+mod merchant;
 mod scenario;
 mod sums;
 mod world;
