@@ -22,7 +22,6 @@ BEGIN
         ('deposit_transactions', 'SELECT, INSERT'),
         ('journal', 'SELECT, INSERT'),
         ('operations', 'SELECT, INSERT'),
-        ('payout_results', 'SELECT, INSERT'),
         -- Filled by the migrations.
         ('catalogue', 'SELECT, UPDATE'),
         ('publisher', 'SELECT, UPDATE'),
@@ -51,6 +50,8 @@ BEGIN
         ('holds', 'SELECT, INSERT, UPDATE, DELETE'),
         ('parked', 'SELECT, INSERT, UPDATE, DELETE'),
         ('paused_due', 'SELECT, INSERT, UPDATE, DELETE'),
+        -- Those that answer for releases that reconcile takes over are heard again.
+        ('payout_results', 'SELECT, INSERT, UPDATE, DELETE'),
         ('published_elsewhere', 'SELECT, INSERT, UPDATE, DELETE'),
         ('review_due', 'SELECT, INSERT, UPDATE, DELETE'),
         ('strays', 'SELECT, INSERT, UPDATE, DELETE')

@@ -164,7 +164,6 @@ async fn nothing_else(bed: &TestBed) {
         ("adjustments", "amount"),
         ("controls", "held"),
         ("deposit_transactions", "amount"),
-        ("payout_results", "paid"),
     ] {
         for change in [
             format!("UPDATE {table} SET {column} = {column}"),
