@@ -1,8 +1,7 @@
 //! A database that went back in time: restored from a backup, or taken over by a replica that had not got
 //! everything.
 //!
-//! What was published since then is final (it may be paid), and the database does not know
-//! it.
+//! What was published since then is final (it may be paid), and the database does not know it.
 //!
 //! **Found** by comparing the output topics with the journal, number by number: when a publisher begins,
 //! with each read-back, and under every server that answers for the first time (`server_identity()` is
