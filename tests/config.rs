@@ -369,10 +369,12 @@ fn the_example_file_shows_every_setting() {
 #[test]
 fn the_list_of_topics_has_each_topic_by_its_default_name() {
     let topics = load(None, &REQUIRED).unwrap().topics;
+    let clock = holdback::kafka::clock::topic_beside(&topics.events);
     let configured: Vec<&str> = topics
         .inputs()
         .into_iter()
         .chain(topics.outputs())
+        .chain([clock.as_str()])
         .collect();
     let listed: Vec<&str> = include_str!("../deploy/topics.yaml")
         .lines()
