@@ -66,6 +66,8 @@ impl Bench {
         let settings = [
             ("HOLDBACK_DATABASE_URL", bed.database_url.as_str()),
             ("HOLDBACK_KAFKA_BROKERS", &bed.brokers),
+            // A batch of bad messages is to be applied whole.
+            ("HOLDBACK_INGEST_BREAKER_CONSECUTIVE", "100000"),
         ];
         let settings = settings.map(|(key, value)| (key.to_owned(), value.to_owned()));
         let config = Config::load(None, settings.into_iter()).expect("good settings");
