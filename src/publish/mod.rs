@@ -8,11 +8,11 @@
 //! topic itself is the witness.
 
 mod marks;
+pub(crate) mod outputs;
 mod records;
 mod seen;
 mod session;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant as Moment};
 
@@ -22,11 +22,12 @@ use uuid::Uuid;
 
 use crate::config::Topics;
 use crate::http::{Heartbeat, Readiness};
-use crate::kafka::{self, Admin, KafkaSettings, Partition};
+use crate::kafka::{self, Admin, KafkaSettings};
 use crate::planted::{Bug, is_planted};
 use crate::store::{Store, StoreError};
 use crate::telemetry;
 
+use outputs::OutputError;
 pub(crate) use records::buried_at;
 use session::Session;
 
@@ -72,6 +73,15 @@ impl From<StoreError> for SessionError {
         match error {
             StoreError::LostPartition => Self::Lost,
             error => Self::Store(error),
+        }
+    }
+}
+
+impl From<OutputError> for SessionError {
+    fn from(error: OutputError) -> Self {
+        match error {
+            OutputError::Kafka(error) => Self::Kafka(error),
+            cut @ OutputError::Cut { .. } => Self::Fault(cut.to_string()),
         }
     }
 }
@@ -139,59 +149,4 @@ fn turn(setup: &Setup, handle: &Handle, owner: Uuid) -> Result<(), SessionError>
         }
     }
     Ok(())
-}
-
-/// The partitions of the output topics.
-fn partitions(setup: &Setup) -> Result<Vec<Partition>, SessionError> {
-    let topics = &setup.topics;
-    let names = [
-        topics.releases.as_str(),
-        topics.events.as_str(),
-        topics.dead_letters.as_str(),
-    ];
-    let counts = setup.admin.partition_counts(&names)?;
-    let mut partitions = Vec::new();
-    for name in names {
-        let count = counts.get(name).copied().flatten();
-        let count = count.ok_or_else(|| {
-            kafka::Error::Retry(format!(
-                "the topic {name} is missing; `holdback topics` creates it"
-            ))
-        })?;
-        let topic: Arc<str> = Arc::from(name);
-        let count = i32::try_from(count).unwrap_or(i32::MAX);
-        partitions.extend((0..count).map(|partition| (Arc::clone(&topic), partition)));
-    }
-    Ok(partitions)
-}
-
-/// Where reading back begins: where it ended, or what is left of the topic.
-fn starts(
-    setup: &Setup,
-    handle: &Handle,
-    partitions: &[Partition],
-) -> Result<Vec<(Partition, i64)>, SessionError> {
-    let known: HashMap<(String, i32), i64> = handle
-        .block_on(setup.store.read_back_positions())?
-        .into_iter()
-        .collect();
-    let lows = setup.admin.lows(partitions)?;
-    let ends = setup.admin.ends(partitions)?;
-    let mut starts = Vec::with_capacity(partitions.len());
-    for partition in partitions {
-        let low = lows.get(partition).copied().unwrap_or_default();
-        let end = ends.get(partition).copied().unwrap_or_default();
-        let next = known
-            .get(&(partition.0.to_string(), partition.1))
-            .copied()
-            .unwrap_or(low);
-        if next > end {
-            return Err(SessionError::Fault(format!(
-                "{}/{} was read back to {next} and ends at {end}: it was truncated or made anew",
-                partition.0, partition.1
-            )));
-        }
-        starts.push((partition.clone(), next.max(low)));
-    }
-    Ok(starts)
 }

@@ -23,7 +23,7 @@ use crate::telemetry;
 use super::marks::{self, Mark, Number};
 use super::records::{buried_at, bury, event_record, letter_record, render};
 use super::seen::Seen;
-use super::{LEASE_SECONDS, PATIENCE, SessionError, Setup, partitions, starts};
+use super::{LEASE_SECONDS, PATIENCE, SessionError, Setup, outputs};
 
 /// After how long the lease is renewed.
 const RENEW: Duration = Duration::from_secs(3);
@@ -71,10 +71,11 @@ impl<'a> Session<'a> {
         let (epoch, identity) = handle
             .block_on(setup.store.lease_publisher(owner, LEASE_SECONDS))?
             .ok_or(SessionError::Lost)?;
-        let partitions = partitions(setup)?;
+        let partitions = outputs::partitions(&setup.admin, &setup.topics)?;
         // The new producer fences the old one first; only then does the topic's end stand still.
         let producer = OutputProducer::open(&setup.kafka, PATIENCE)?;
-        let starts = starts(setup, handle, &partitions)?;
+        let known = handle.block_on(setup.store.read_back_positions())?;
+        let starts = outputs::starts(&setup.admin, &partitions, &known)?;
         let reader = ReadBack::open(&setup.kafka, &starts)?;
         let mut session = Self {
             setup,
@@ -122,11 +123,7 @@ impl<'a> Session<'a> {
         let apart = clock::apart(asked, answer, clock::of_this_process());
         let says = clock::disagreement("the broker and the publisher", apart);
         if let Some(says) = &says {
-            tracing::error!(
-                alarm = "clocks_disagree",
-                says,
-                "nothing is released; see the README, \"When clocks disagree\""
-            );
+            telemetry::clocks_disagree(says);
         }
         let noted = self.setup.store.note_clocks(self.epoch, says.as_deref());
         self.handle.block_on(noted)?;

@@ -103,7 +103,7 @@ async fn compare(
     store: &Store,
     config: &Arc<Config>,
 ) -> anyhow::Result<(Difference, Vec<((String, i32), i64)>)> {
-    let known = store.read_back_positions().await?.into_iter().collect();
+    let known = store.read_back_positions().await?;
     let settings = Arc::clone(config);
     let mut found = tokio::task::spawn_blocking(move || {
         let kafka = kafka_settings(&settings);

@@ -1,7 +1,6 @@
 //! The output topics, read as a `read_committed` consumer from where the database has read them to.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
@@ -9,10 +8,10 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::config::Topics;
-use crate::kafka::{Admin, KafkaSettings, Partition, ReadBack};
+use crate::kafka::{Admin, KafkaSettings, ReadBack};
 use crate::message::Record;
 use crate::message::outgoing::{EventType, Line, data_of};
-use crate::publish::buried_at;
+use crate::publish::{buried_at, outputs};
 use crate::rules::time::Instant;
 use crate::store::elsewhere::Published;
 
@@ -38,33 +37,9 @@ pub(super) fn read(
     known: &HashMap<(String, i32), i64>,
     source: &str,
 ) -> anyhow::Result<Found> {
-    let mut partitions: Vec<Partition> = Vec::new();
-    let names = topics.outputs();
-    for (name, count) in admin.partition_counts(&names)? {
-        let Some(count) = count else {
-            bail!("the topic {name} is missing")
-        };
-        let topic: Arc<str> = Arc::from(name);
-        let count = i32::try_from(count)?;
-        partitions.extend((0..count).map(|partition| (Arc::clone(&topic), partition)));
-    }
-    let lows = admin.lows(&partitions)?;
+    let partitions = outputs::partitions(admin, topics)?;
+    let starts = outputs::starts(admin, &partitions, known)?;
     let ends = admin.ends(&partitions)?;
-    let mut starts = Vec::with_capacity(partitions.len());
-    for partition in &partitions {
-        let low = lows.get(partition).copied().unwrap_or_default();
-        let end = ends.get(partition).copied().unwrap_or_default();
-        let next = known.get(&(partition.0.to_string(), partition.1));
-        let next = next.copied().unwrap_or(low);
-        if next > end {
-            bail!(
-                "{}/{} was read back to {next} and ends at {end}: it was truncated or made anew",
-                partition.0,
-                partition.1
-            );
-        }
-        starts.push((partition.clone(), next.max(low)));
-    }
     let mut reader = ReadBack::open(kafka, &starts)?;
     let mut found = Found::default();
     let done = reader.read_until(&ends, PATIENCE, |record| {

@@ -3,6 +3,8 @@
 //! Publishing is one process's task at a time. The lease has an epoch: every write of a publisher
 //! names its own and fails once another has taken over.
 
+use std::collections::HashMap;
+
 use super::types::column;
 use super::{Store, StoreError, Tx, failed};
 use crate::rules::time::Instant;
@@ -206,7 +208,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn read_back_positions(&self) -> Result<Vec<((String, i32), i64)>, StoreError> {
+    pub async fn read_back_positions(&self) -> Result<HashMap<(String, i32), i64>, StoreError> {
         let rows = sqlx::query!("SELECT topic, partition, next_offset FROM read_back")
             .fetch_all(&self.pool)
             .await
