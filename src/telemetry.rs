@@ -293,6 +293,15 @@ pub fn alarm(name: &'static str, stands: bool) {
     gauge!(ALARM, "name" => name).set(u32::from(stands));
 }
 
+/// Logs that two clocks disagree; the alarm itself stands while they do.
+pub fn clocks_disagree(says: &str) {
+    tracing::error!(
+        alarm = "clocks_disagree",
+        says,
+        "nothing is released; see the README, \"When clocks disagree\""
+    );
+}
+
 /// A level for a gauge, which takes no more than 32 bits exactly.
 fn level(count: u64) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)

@@ -61,11 +61,7 @@ impl Watch {
         let clocks = clock::disagreement("this process and the database", apart);
         let agree = clocks.is_none();
         if let Some(says) = &clocks {
-            tracing::error!(
-                alarm = "clocks_disagree",
-                says,
-                "nothing is released; see the README, \"When clocks disagree\""
-            );
+            telemetry::clocks_disagree(says);
         }
         let state = clocks.map_or(Ok(()), Err);
         controls.readiness.set("clocks", state);
