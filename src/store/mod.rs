@@ -270,6 +270,22 @@ impl Tx {
         committed
     }
 
+    /// Keeps others from writing lines of these merchants until the end.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn lock_merchants(&mut self, merchants: &[String]) -> Result<(), StoreError> {
+        sqlx::query!(
+            r#"SELECT merchant_id FROM merchants WHERE merchant_id = ANY($1)
+               ORDER BY merchant_id COLLATE "C" FOR UPDATE"#,
+            merchants,
+        )
+        .fetch_all(&mut *self.inner)
+        .await
+        .map_err(failed("lock merchants"))?;
+        Ok(())
+    }
+
     /// Leaves everything as it was.
     ///
     /// # Errors

@@ -44,14 +44,7 @@ impl Tx {
         .await
         .map_err(failed("look for what releases paid"))?;
         let merchants = column(&rows, |row| row.merchant_id.clone());
-        sqlx::query!(
-            r#"SELECT merchant_id FROM merchants WHERE merchant_id = ANY($1)
-               ORDER BY merchant_id COLLATE "C" FOR UPDATE"#,
-            &merchants[..],
-        )
-        .fetch_all(&mut *self.inner)
-        .await
-        .map_err(failed("lock merchants"))?;
+        self.lock_merchants(&merchants).await?;
         let mut booked = 0;
         for row in rows {
             let (merchant, id) = (row.merchant_id.as_str(), row.event_id);

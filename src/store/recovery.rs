@@ -106,14 +106,7 @@ impl Tx {
             return Ok(());
         }
         let merchants = column(&keys, |key| key.0.as_str().to_owned());
-        sqlx::query!(
-            r#"SELECT merchant_id FROM merchants WHERE merchant_id = ANY($1)
-               ORDER BY merchant_id COLLATE "C" FOR UPDATE"#,
-            &merchants[..],
-        )
-        .fetch_all(&mut *self.inner)
-        .await
-        .map_err(failed("lock merchants"))?;
+        self.lock_merchants(&merchants).await?;
         let rows = sqlx::query!(
             "SELECT d.merchant_id, d.currency, d.balance FROM deposits d
              JOIN unnest($1::text[], $2::text[]) AS k (merchant_id, currency)
