@@ -27,6 +27,7 @@ pub mod http;
 pub mod import;
 pub mod ingest;
 pub mod kafka;
+pub mod loopback;
 pub mod message;
 pub mod operator;
 pub mod planted;

@@ -6,13 +6,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::IpAddr;
 
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaConfRes;
 
 use super::Error;
+use crate::loopback::is_loopback;
 
 /// What every client of a deployment is built from.
 #[derive(Clone)]
@@ -156,9 +156,7 @@ impl KafkaSettings {
         let here = |broker: &str| {
             let named = broker.trim().rsplit("://").next().unwrap_or_default();
             let host = named.rsplit_once(':').map_or(named, |(host, _)| host);
-            let address = host.trim_start_matches('[').trim_end_matches(']');
-            host.eq_ignore_ascii_case("localhost")
-                || address.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+            is_loopback(host)
         };
         !self.encrypts() && !self.brokers.split(',').all(here)
     }

@@ -5,7 +5,6 @@
 //! words (`sslmode=disable`) or `database.insecure_dev` is set. Nothing of a URL is printed but the
 //! names of its parameters.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
@@ -15,6 +14,7 @@ use sqlx::{ConnectOptions, Connection};
 use super::{Store, StoreError, failed};
 use crate::clock::Clock;
 use crate::config::Database;
+use crate::loopback::is_loopback;
 
 /// What may follow the `?` of a URL. sqlx would print any other with its value, which may be a
 /// secret (libpq has a `sslpassword`), and go on without it.
@@ -124,11 +124,7 @@ fn options(database: &Database) -> Result<PgConnectOptions, StoreError> {
 
 /// Whether nothing leaves this machine.
 fn is_here(options: &PgConnectOptions) -> bool {
-    let host = options.get_host();
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    options.get_socket().is_some()
-        || host.eq_ignore_ascii_case("localhost")
-        || address.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+    options.get_socket().is_some() || is_loopback(options.get_host())
 }
 
 #[cfg(test)]
