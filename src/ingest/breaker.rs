@@ -18,12 +18,9 @@ pub type Stops = BTreeMap<Partition, (i64, &'static str)>;
 /// Dead letters in a row, by partition.
 pub(super) type Rows = BTreeMap<Partition, u32>;
 
-/// What of a batch was refused as it came.
-#[derive(Debug, Default)]
-pub(super) struct Refused {
-    /// By place; true: it may be about money, and its order can't be read.
-    pub(super) places: BTreeMap<usize, bool>,
-}
+/// What of a batch was refused as it came, by place; true: it may be about money, and its order
+/// can't be read.
+pub(super) type Refused = BTreeMap<usize, bool>;
 
 /// Counts on from `before`: the rows by the end of the batch, unless partitions must stop.
 pub(super) fn count(
@@ -37,7 +34,7 @@ pub(super) fn count(
     for (place, record) in records.iter().enumerate() {
         let key = (Arc::clone(&record.topic), record.partition);
         let row = rows.entry(key.clone()).or_default();
-        let Some(unreadable) = refused.places.get(&place) else {
+        let Some(unreadable) = refused.get(&place) else {
             *row = 0;
             continue;
         };

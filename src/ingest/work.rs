@@ -68,7 +68,7 @@ impl Work<'_> {
     pub(super) fn reject(&mut self, place: usize, rejection: &Rejection) {
         let record = &self.records[place];
         let unreadable = rejection.moves_money && rejection.about.is_none();
-        self.refused.places.insert(place, unreadable);
+        self.refused.insert(place, unreadable);
         self.refuse_record(record.clone(), rejection);
     }
 

@@ -51,6 +51,18 @@ fn setting<T: std::str::FromStr>(name: &str, default: T) -> T {
         .map_or(default, |it| it.parse().ok().expect("a number"))
 }
 
+/// So many histories, unless the environment says how many, and which.
+fn config(cases: u32) -> Config {
+    Config {
+        cases: setting("HOLDBACK_MODEL_CASES", cases),
+        max_shrink_iters: 4_000,
+        failure_persistence: None,
+        rng_algorithm: RngAlgorithm::ChaCha,
+        rng_seed: RngSeed::Fixed(setting("HOLDBACK_MODEL_SEED", SEED)),
+        ..Config::default()
+    }
+}
+
 /// One order as it is compared. Dates count only where there is money that may go.
 fn told(view: &OrderView) -> String {
     let mut text = format!("owes {}", view.owes);
@@ -140,20 +152,13 @@ fn difference(steps: &[Step], counted: &Count) -> Option<(usize, String)> {
 
 #[test]
 fn the_rules_and_the_model_agree_after_every_step_of_random_histories() {
-    let config = Config {
-        cases: setting("HOLDBACK_MODEL_CASES", CASES),
-        max_shrink_iters: 4_000,
-        failure_persistence: None,
-        rng_algorithm: RngAlgorithm::ChaCha,
-        rng_seed: RngSeed::Fixed(setting("HOLDBACK_MODEL_SEED", SEED)),
-        ..Config::default()
-    };
     let counted = Count::default();
-    let found =
-        TestRunner::new(config).run(&histories(), |steps| match difference(&steps, &counted) {
+    let found = TestRunner::new(config(CASES)).run(&histories(), |steps| {
+        match difference(&steps, &counted) {
             None => Ok(()),
             Some(_) => Err(TestCaseError::fail("the rules and the model differ")),
-        });
+        }
+    });
     if let Err(TestError::Fail(_, steps)) = &found {
         let (count, text) = difference(steps, &counted).expect("it was found");
         let scenario = scenario::written(&steps[..count]);

@@ -31,14 +31,14 @@ use std::collections::BTreeMap;
 use std::fmt::{Debug, Write as _};
 
 use holdback::rules::entry::Account;
-use proptest::test_runner::{Config, RngAlgorithm, RngSeed, TestCaseError, TestError, TestRunner};
+use proptest::test_runner::{TestCaseError, TestError, TestRunner};
 
 use history::{History, histories};
 use ledger::Ledger;
 use machine::{Heard, Machine, cents, named, sorted};
 use words::{Cents, DAY, Seconds, Step, What};
 
-use super::{SEED, setting};
+use super::config;
 
 /// As many as `cargo test` has time for.
 const CASES: u32 = 500;
@@ -209,19 +209,12 @@ fn arrival_matters(history: &History) -> Option<(Vec<String>, String)> {
 
 #[test]
 fn the_rules_and_a_merchants_ledger_agree_after_every_line_of_random_histories() {
-    let config = Config {
-        cases: setting("HOLDBACK_MODEL_CASES", CASES),
-        max_shrink_iters: 4_000,
-        failure_persistence: None,
-        rng_algorithm: RngAlgorithm::ChaCha,
-        rng_seed: RngSeed::Fixed(setting("HOLDBACK_MODEL_SEED", SEED)),
-        ..Config::default()
-    };
     let differ = |it: &History| difference(it).or_else(|| arrival_matters(it));
-    let found = TestRunner::new(config).run(&histories(), |history| match differ(&history) {
-        None => Ok(()),
-        Some(_) => Err(TestCaseError::fail("the rules and the model differ")),
-    });
+    let found =
+        TestRunner::new(config(CASES)).run(&histories(), |history| match differ(&history) {
+            None => Ok(()),
+            Some(_) => Err(TestCaseError::fail("the rules and the model differ")),
+        });
     if let Err(TestError::Fail(_, history)) = &found {
         let (lines, text) = differ(history).expect("it was found");
         panic!("after the last line of\n\n{}\n\n{text}", lines.join("\n"));
