@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use holdback::books::component;
 use holdback::rules::agreement::{Agreement, AtLimit};
-use holdback::rules::balance::{Balance, Balances};
+use holdback::rules::balance::Balances;
 use holdback::rules::entry::{Account, Transfer};
 use holdback::rules::forecast::{CurrencyForecast, Forecaster};
 use holdback::rules::hold::{Dates, Hold, Tail};
@@ -68,17 +68,6 @@ fn a_plain_id_is_still_read_in_its_account() {
             (name.to_owned(), id.to_owned())
         );
     }
-}
-
-#[test]
-fn a_balance_shows_its_sign_and_exactly_the_minor_digits() {
-    let balance = Balance::of(sum("0.05"));
-    assert_eq!(balance.to_string(), "0.05");
-    assert_eq!(balance.negated().unwrap().to_string(), "-0.05");
-    let yen = Currency::from_code("JPY").unwrap();
-    let yen = Balance::of(Amount::parse("1200", yen).unwrap());
-    assert_eq!(yen.negated().unwrap().to_string(), "-1200");
-    assert!(yen.plus(balance).is_err(), "currencies do not mix");
 }
 
 const ACCOUNTS: [Account; 8] = Account::ALL;
