@@ -1,0 +1,115 @@
+//! What must hold of a hold after every step, shown by holds of which it does not.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "what a test starts from is right by construction"
+)]
+
+mod samples;
+
+use holdback::rules::hold::{Dates, Hold, Tail};
+use holdback::rules::ids::HoldId;
+use holdback::rules::money::{Amount, Currency};
+
+use samples::{agreement, at};
+
+fn eur(text: &str) -> Amount {
+    Amount::parse(text, Currency::from_code("EUR").unwrap()).unwrap()
+}
+
+fn dates(day: &str) -> Dates {
+    let instant = at(&format!("{day}T00:00:00Z"));
+    Dates {
+        window_ends_at: instant,
+        eligible_at: instant,
+        release_at: instant,
+        settlement_on: day.parse().unwrap(),
+    }
+}
+
+/// 100: 40 is left, of which 10 goes later, 30 was consumed, 20 released, 10 reversed; 40 is blocked.
+fn hold() -> Hold {
+    Hold {
+        id: HoldId(uuid::Uuid::nil()),
+        term_no: 0,
+        term: agreement().terms[0].name.clone(),
+        original: eur("100"),
+        left: eur("40"),
+        consumed: eur("30"),
+        released: eur("20"),
+        reversed: eur("10"),
+        blocked: eur("40"),
+        barred: false,
+        anchor_at: Some(at("2026-11-01T00:00:00Z")),
+        cleared_at: None,
+        dates: Some(dates("2026-11-10")),
+        tails: vec![tail("10", Some("2026-11-17"))],
+        limit_at: None,
+        limit_alerted_at: None,
+        calendar_version: None,
+        releases: 1,
+    }
+}
+
+fn tail(amount: &str, day: Option<&str>) -> Tail {
+    Tail {
+        amount: eur(amount),
+        cleared_at: Some(at("2026-11-12T00:00:00Z")),
+        dates: day.map(dates),
+    }
+}
+
+#[test]
+fn a_hold_whose_parts_add_up_is_sound() {
+    assert!(hold().check());
+    let pending = Hold {
+        dates: None,
+        tails: Vec::new(),
+        ..hold()
+    };
+    assert!(pending.check());
+}
+
+#[test]
+fn a_hold_that_lost_or_won_money_is_not() {
+    for wrong in ["39.99", "40.01"] {
+        let hold = Hold {
+            left: eur(wrong),
+            blocked: eur("0"),
+            ..hold()
+        };
+        assert!(!hold.check(), "{wrong} left");
+    }
+}
+
+#[test]
+fn no_more_is_blocked_than_is_left() {
+    let hold = Hold {
+        blocked: eur("40.01"),
+        ..hold()
+    };
+    assert!(!hold.check());
+}
+
+#[test]
+fn a_part_has_a_date_when_its_hold_has_one() {
+    let undated = Hold {
+        tails: vec![tail("10", None)],
+        ..hold()
+    };
+    assert!(!undated.check());
+    let pending = Hold {
+        dates: None,
+        ..hold()
+    };
+    assert!(!pending.check());
+}
+
+#[test]
+fn something_of_what_is_left_goes_on_the_holds_own_date() {
+    let hold = Hold {
+        tails: vec![tail("40", Some("2026-11-17"))],
+        ..hold()
+    };
+    assert!(!hold.check());
+}
