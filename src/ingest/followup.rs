@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant as Moment};
 
 use tokio_util::sync::CancellationToken;
 
@@ -32,6 +32,10 @@ const STEP: i64 = 1_000;
 /// How long to wait before looking for a new revision.
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// After how long holds with outdated dates are looked for again though no calendar has come: one
+/// that was empty may have got money back.
+const DATES: Duration = Duration::from_secs(30);
+
 /// Follows up on agreements and calendars.
 #[derive(Debug)]
 pub struct FollowUp {
@@ -44,6 +48,8 @@ pub struct FollowUp {
     seen: Option<i64>,
     /// The present pass over waiting sales: the revision at which it began, and how far it has come.
     pass: Option<(i64, Option<OrderKey>)>,
+    /// The revision at which no hold's dates were outdated, and when that was.
+    dated: Option<(i64, Moment)>,
 }
 
 impl FollowUp {
@@ -57,6 +63,7 @@ impl FollowUp {
             catalogue: Catalogue::default(),
             seen: None,
             pass: None,
+            dated: None,
         }
     }
 
@@ -87,8 +94,15 @@ impl FollowUp {
             }
             return Ok(true);
         }
+        if self
+            .dated
+            .is_some_and(|(at, when)| at == revision && when.elapsed() < DATES)
+        {
+            return self.take_up_reversals().await;
+        }
         let outdated = self.store.outdated_holds(STEP).await?;
         if outdated.is_empty() {
+            self.dated = Some((revision, Moment::now()));
             return self.take_up_reversals().await;
         }
         let recompute =

@@ -51,9 +51,10 @@ impl Store {
             "SELECT DISTINCT h.merchant_id, h.order_id
              FROM (SELECT calendar, max(version) AS version FROM calendars GROUP BY calendar) c
              JOIN agreements a ON a.body->>'calendar' = c.calendar
-             JOIN holds h ON h.agreement_no = a.agreement_no
-              AND h.calendar_version < c.version AND h.left_now > 0
-              AND h.calendar_version IS NOT NULL
+             CROSS JOIN LATERAL (
+                 SELECT merchant_id, order_id FROM holds
+                 WHERE agreement_no = a.agreement_no AND live_calendar < c.version
+                   AND live_calendar IS NOT NULL OFFSET 0) h
              ORDER BY h.merchant_id, h.order_id LIMIT $1",
             limit,
         )

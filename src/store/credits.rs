@@ -184,10 +184,12 @@ impl Tx {
         }
         // A block that another transaction puts there now is seen once the order is ours.
         sqlx::query!(
-            r#"SELECT o.order_id FROM orders o
-               JOIN unnest($1::text[], $2::text[]) AS k (merchant_id, order_id)
-                 ON o.merchant_id = k.merchant_id AND o.order_id = k.order_id
-               ORDER BY o.merchant_id COLLATE "C", o.order_id COLLATE "C" FOR SHARE OF o"#,
+            r#"SELECT o.order_id
+               FROM (SELECT * FROM unnest($1::text[], $2::text[]) AS k (merchant_id, order_id)
+                     ORDER BY merchant_id COLLATE "C", order_id COLLATE "C") k
+               CROSS JOIN LATERAL (
+                   SELECT order_id FROM orders
+                   WHERE merchant_id = k.merchant_id AND order_id = k.order_id FOR SHARE) o"#,
             &merchants[..] as _,
             orders as _,
         )

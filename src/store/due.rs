@@ -69,12 +69,12 @@ impl Tx {
         limit: i64,
         catalogue: &mut Catalogue,
     ) -> Result<(usize, Vec<DueHold>), StoreError> {
-        // LIMIT with FOR UPDATE SKIP LOCKED counts only when it is evaluated once: MATERIALIZED.
+        // As an array the places are evaluated once, as LIMIT with SKIP LOCKED needs, and looked up
+        // one by one, however long the table is.
         let hints = sqlx::query!(
-            r#"WITH claimed AS MATERIALIZED (
-                   SELECT ctid AS place FROM due WHERE due_at <= $1
-                   ORDER BY due_at, merchant_id LIMIT $2 FOR UPDATE SKIP LOCKED)
-               DELETE FROM due USING claimed WHERE due.ctid = claimed.place
+            r#"DELETE FROM due WHERE ctid = ANY (ARRAY(
+                   SELECT ctid FROM due WHERE due_at <= $1
+                   ORDER BY due_at, merchant_id LIMIT $2 FOR UPDATE SKIP LOCKED))
                RETURNING merchant_id, order_id, term_no"#,
             horizon as _,
             limit,
@@ -105,13 +105,12 @@ impl Tx {
             return Ok(Vec::new());
         }
         let rows = hold_rows!(
-            r#"FROM holds h
-               JOIN unnest($1::text[], $2::text[], $3::smallint[])
+            r#"FROM unnest($1::text[], $2::text[], $3::smallint[])
                    AS k (merchant_id, order_id, term_no)
-                 ON h.merchant_id = k.merchant_id AND h.order_id = k.order_id
-                AND h.term_no = k.term_no
-               ORDER BY h.merchant_id COLLATE "C", h.order_id COLLATE "C", h.term_no
-               FOR UPDATE OF h"#,
+               CROSS JOIN LATERAL (
+                   SELECT * FROM holds
+                   WHERE merchant_id = k.merchant_id AND order_id = k.order_id
+                     AND term_no = k.term_no FOR UPDATE) h"#,
             column(keys, |(merchant, _, _)| merchant.clone()) as _,
             column(keys, |(_, order, _)| order.clone()) as _,
             column(keys, |(_, _, term)| *term) as _,
@@ -139,10 +138,11 @@ impl Tx {
         catalogue: &mut Catalogue,
     ) -> Result<Vec<Claim>, StoreError> {
         let rows = hold_rows!(
-            r#"FROM holds h
-               JOIN unnest($1::text[], $2::text[]) AS k (merchant_id, order_id)
-                 ON h.merchant_id = k.merchant_id AND h.order_id = k.order_id
-               WHERE h.limit_at <= $3 AND h.blocked > 0 AND NOT h.barred"#,
+            r#"FROM unnest($1::text[], $2::text[]) AS k (merchant_id, order_id)
+               CROSS JOIN LATERAL (
+                   SELECT * FROM holds
+                   WHERE merchant_id = k.merchant_id AND order_id = k.order_id
+                     AND limit_at <= $3 AND blocked > 0 AND NOT barred OFFSET 0) h"#,
             column(orders, |(merchant, _)| merchant.as_str().to_owned()) as _,
             column(orders, |(_, order)| order.as_str().to_owned()) as _,
             now as _,

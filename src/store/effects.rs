@@ -21,10 +21,11 @@ impl Tx {
                       r.refunded_at AS "refunded_at: Instant", r.dispute_id, r.content, r.charged,
                       r.from_reversed, r.from_holds, r.from_deposit, r.from_receivable,
                       r.reversed_at AS "reversed_at: Instant", r.reversed_content
-               FROM refunds r
-               JOIN unnest($1::text[], $2::text[]) AS k (merchant_id, order_id)
-                 ON r.merchant_id = k.merchant_id AND r.order_id = k.order_id
-               ORDER BY r.merchant_id, r.order_id, r.ordinal"#,
+               FROM unnest($1::text[], $2::text[]) AS k (merchant_id, order_id)
+               CROSS JOIN LATERAL (
+                   SELECT * FROM refunds
+                   WHERE merchant_id = k.merchant_id AND order_id = k.order_id
+                   ORDER BY ordinal) r"#,
             &found.merchants[..] as _,
             &found.orders[..] as _,
         )
@@ -69,10 +70,11 @@ impl Tx {
                       d.closed_at AS "closed_at: Instant", d.closed_content, d.outcome,
                       d.refund_expected, d.charged, d.from_reversed, d.from_holds,
                       d.from_deposit, d.from_receivable
-               FROM disputes d
-               JOIN unnest($1::text[], $2::text[]) AS k (merchant_id, order_id)
-                 ON d.merchant_id = k.merchant_id AND d.order_id = k.order_id
-               ORDER BY d.merchant_id, d.order_id, d.opened_at, d.dispute_id"#,
+               FROM unnest($1::text[], $2::text[]) AS k (merchant_id, order_id)
+               CROSS JOIN LATERAL (
+                   SELECT * FROM disputes
+                   WHERE merchant_id = k.merchant_id AND order_id = k.order_id
+                   ORDER BY opened_at, dispute_id) d"#,
             &found.merchants[..] as _,
             &found.orders[..] as _,
         )
@@ -125,10 +127,11 @@ impl Tx {
         let rows = sqlx::query!(
             r#"SELECT b.merchant_id, b.order_id, b.reference, b.kind, b.reason, b.hold_id, b.amount,
                       b.opened_at AS "opened_at: Instant", b.cleared_at AS "cleared_at: Instant"
-               FROM blocks b
-               JOIN unnest($1::text[], $2::text[]) AS k (merchant_id, order_id)
-                 ON b.merchant_id = k.merchant_id AND b.order_id = k.order_id
-               ORDER BY b.merchant_id, b.order_id, b.opened_at, b.reference"#,
+               FROM unnest($1::text[], $2::text[]) AS k (merchant_id, order_id)
+               CROSS JOIN LATERAL (
+                   SELECT * FROM blocks
+                   WHERE merchant_id = k.merchant_id AND order_id = k.order_id
+                   ORDER BY opened_at, reference) b"#,
             &found.merchants[..] as _,
             &found.orders[..] as _,
         )
@@ -162,10 +165,12 @@ impl Tx {
         sqlx::query!(
             r#"SELECT m.merchant_id FROM merchants m
                WHERE m.merchant_id = ANY($1)
-                 AND EXISTS (SELECT FROM receivables r
-                     JOIN unnest($1::text[], $2::text[]) AS k (merchant_id, order_id)
-                       ON r.merchant_id = k.merchant_id AND r.order_id = k.order_id
-                     WHERE r.left_now > 0)
+                 AND EXISTS (SELECT
+                     FROM unnest($1::text[], $2::text[]) AS k (merchant_id, order_id)
+                     CROSS JOIN LATERAL (
+                         SELECT FROM receivables
+                         WHERE merchant_id = k.merchant_id AND order_id = k.order_id
+                           AND left_now > 0 LIMIT 1) r)
                ORDER BY m.merchant_id COLLATE "C" FOR UPDATE OF m"#,
             &found.merchants[..] as _,
             &found.orders[..] as _,
@@ -177,11 +182,11 @@ impl Tx {
             r#"SELECT r.merchant_id, r.order_id AS "order_id!", r.receivable_id, r.currency,
                       r.original, r.left_now, r.written_off, r.opened_at AS "opened_at: Instant", r.cause_kind,
                       r.cause_id
-               FROM receivables r
-               JOIN unnest($1::text[], $2::text[]) AS k (merchant_id, order_id)
-                 ON r.merchant_id = k.merchant_id AND r.order_id = k.order_id
-               ORDER BY r.merchant_id, r.order_id, r.opened_at, r.receivable_id
-               FOR UPDATE OF r"#,
+               FROM unnest($1::text[], $2::text[]) AS k (merchant_id, order_id)
+               CROSS JOIN LATERAL (
+                   SELECT * FROM receivables
+                   WHERE merchant_id = k.merchant_id AND order_id = k.order_id
+                   ORDER BY opened_at, receivable_id FOR UPDATE) r"#,
             &found.merchants[..] as _,
             &found.orders[..] as _,
         )

@@ -135,7 +135,14 @@ impl Tx {
                  blocked, barred, anchor_at, window_ends_at, eligible_at, release_at,
                  settlement_on, tails, limit_at, limit_alerted_at, calendar_version, releases,
                  cleared_at)
-             WHERE h.merchant_id = u.merchant_id AND h.order_id = u.order_id
+             WHERE h.ctid = ANY (ARRAY(
+                   SELECT place FROM unnest($1::text[], $2::text[], $3::smallint[])
+                       AS k (merchant_id, order_id, term_no)
+                   CROSS JOIN LATERAL (
+                       SELECT ctid AS place FROM holds
+                       WHERE merchant_id = k.merchant_id AND order_id = k.order_id
+                         AND term_no = k.term_no OFFSET 0) found))
+               AND h.merchant_id = u.merchant_id AND h.order_id = u.order_id
                AND h.term_no = u.term_no",
             column(rows, |r| r.merchant.as_str().to_owned()) as _,
             column(rows, |r| r.order.as_str().to_owned()) as _,

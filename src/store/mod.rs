@@ -1,6 +1,11 @@
 //! The only SQL. One file per table or aggregate; every statement works on a set of rows and is
 //! checked against the schema when it is compiled.
 //!
+//! What a statement costs follows the set that it is given, not the table: many keys are looked up one
+//! by one (`CROSS JOIN LATERAL` a query that can't be pulled up, by `FOR UPDATE`, `ORDER BY` or
+//! `OFFSET 0`), since for a join the planner may read a growing table whole. Keys that are locked
+//! come sorted.
+//!
 //! A transaction is never cancelled half-way: nobody wraps these futures in a timeout or a select.
 //! Rows are locked in one order everywhere: positions, pauses, deployment, catalogue, orders of reviews, orders, holds, merchants,
 //! receivables, deposits, settlements; inside a table by key. New lines need their merchant's row only at the

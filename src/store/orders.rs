@@ -66,11 +66,10 @@ impl Tx {
                       o.cancelled_at AS "cancelled_at: Instant", o.cancelled_content,
                       o.agreement_no, o.free, o.source_topic, o.source_partition, o.source_offset,
                       o.traceparent
-               FROM orders o
-               JOIN unnest($1::text[], $2::text[]) AS k (merchant_id, order_id)
-                 ON o.merchant_id = k.merchant_id AND o.order_id = k.order_id
-               ORDER BY o.merchant_id COLLATE "C", o.order_id COLLATE "C"
-               FOR UPDATE OF o"#,
+               FROM unnest($1::text[], $2::text[]) AS k (merchant_id, order_id)
+               CROSS JOIN LATERAL (
+                   SELECT * FROM orders
+                   WHERE merchant_id = k.merchant_id AND order_id = k.order_id FOR UPDATE) o"#,
             &wanted.merchants[..] as _,
             &wanted.orders[..] as _,
         )
@@ -117,11 +116,11 @@ impl Tx {
 
     async fn load_holds(&mut self, cases: &mut Cases, found: &Found) -> Result<(), StoreError> {
         let rows = hold_rows!(
-            r#"FROM holds h
-               JOIN unnest($1::text[], $2::text[]) AS k (merchant_id, order_id)
-                 ON h.merchant_id = k.merchant_id AND h.order_id = k.order_id
-               ORDER BY h.merchant_id COLLATE "C", h.order_id COLLATE "C", h.term_no
-               FOR UPDATE OF h"#,
+            r#"FROM unnest($1::text[], $2::text[]) AS k (merchant_id, order_id)
+               CROSS JOIN LATERAL (
+                   SELECT * FROM holds
+                   WHERE merchant_id = k.merchant_id AND order_id = k.order_id
+                   ORDER BY term_no FOR UPDATE) h"#,
             &found.merchants[..] as _,
             &found.orders[..] as _,
         )

@@ -26,10 +26,11 @@ impl Tx {
         let rows = sqlx::query!(
             r#"SELECT p.merchant_id, p.order_id, p.topic, p.partition, p.record_offset,
                       p.record_at AS "record_at: Instant", p.key, p.headers, p.value
-               FROM parked p
-               JOIN unnest($1::text[], $2::text[]) AS k (merchant_id, order_id)
-                 ON p.merchant_id = k.merchant_id AND p.order_id = k.order_id
-               ORDER BY p.merchant_id, p.order_id, p.kind, p.fact_id, p.version"#,
+               FROM unnest($1::text[], $2::text[]) AS k (merchant_id, order_id)
+               CROSS JOIN LATERAL (
+                   SELECT * FROM parked
+                   WHERE merchant_id = k.merchant_id AND order_id = k.order_id
+                   ORDER BY kind, fact_id, version) p"#,
             &found.merchants[..] as _,
             &found.orders[..] as _,
         )
@@ -198,8 +199,10 @@ impl Tx {
             r#"SELECT k.merchant_id AS "merchant_id!", k.order_id AS "order_id!",
                       o.merchant_id AS "other!"
                FROM unnest($1::text[], $2::text[]) AS k (merchant_id, order_id)
-               JOIN orders o ON o.order_id = k.order_id AND o.merchant_id <> k.merchant_id
-               WHERE o.amount IS NOT NULL"#,
+               CROSS JOIN LATERAL (
+                   SELECT merchant_id FROM orders
+                   WHERE order_id = k.order_id AND merchant_id <> k.merchant_id
+                     AND amount IS NOT NULL OFFSET 0) o"#,
             column(keys, |(merchant, _)| merchant.as_str().to_owned()) as _,
             column(keys, |(_, order)| order.as_str().to_owned()) as _,
         )
@@ -229,9 +232,11 @@ impl Tx {
             r#"SELECT DISTINCT k.merchant_id AS "merchant_id!", k.order_id AS "order_id!",
                       p.merchant_id AS "other!"
                FROM unnest($1::text[], $2::text[]) AS k (merchant_id, order_id)
-               JOIN parked p ON p.order_id = k.order_id AND p.merchant_id <> k.merchant_id
-               JOIN orders o ON o.merchant_id = p.merchant_id AND o.order_id = p.order_id
-                AND o.amount IS NULL"#,
+               CROSS JOIN LATERAL (
+                   SELECT o.merchant_id FROM parked p
+                   JOIN orders o ON o.merchant_id = p.merchant_id AND o.order_id = p.order_id
+                   WHERE p.order_id = k.order_id AND p.merchant_id <> k.merchant_id
+                     AND o.amount IS NULL OFFSET 0) p"#,
             column(keys, |(merchant, _)| merchant.as_str().to_owned()) as _,
             column(keys, |(_, order)| order.as_str().to_owned()) as _,
         )
@@ -261,9 +266,11 @@ impl Tx {
             r#"SELECT b.merchant_id AS "merchant_id!", b.order_id AS "order_id!",
                       k.merchant_id AS "other!"
                FROM unnest($1::text[], $2::text[]) AS k (merchant_id, order_id)
-               JOIN orders o ON o.order_id = k.order_id AND o.merchant_id <> k.merchant_id
-               JOIN blocks b ON b.merchant_id = o.merchant_id AND b.order_id = o.order_id
-                AND b.reference = 'merchant/' || k.merchant_id AND b.cleared_at IS NULL"#,
+               CROSS JOIN LATERAL (
+                   SELECT b.merchant_id, b.order_id FROM orders o
+                   JOIN blocks b ON b.merchant_id = o.merchant_id AND b.order_id = o.order_id
+                    AND b.reference = 'merchant/' || k.merchant_id AND b.cleared_at IS NULL
+                   WHERE o.order_id = k.order_id AND o.merchant_id <> k.merchant_id OFFSET 0) b"#,
             column(keys, |(merchant, _)| merchant.as_str().to_owned()) as _,
             column(keys, |(_, order)| order.as_str().to_owned()) as _,
         )

@@ -103,9 +103,13 @@ impl Tx {
         let rows = sqlx::query!(
             r#"SELECT p.merchant_id, p.release_id, p.order_id, p.hold_id, p.currency, p.amount,
                       p.attempt, p.state, p.answered_at AS "answered_at: Instant"
-               FROM payouts p JOIN unnest($1::text[], $2::uuid[]) AS k (merchant_id, release_id)
-                 ON p.merchant_id = k.merchant_id AND p.release_id = k.release_id
-               ORDER BY p.merchant_id COLLATE "C", p.release_id FOR UPDATE OF p"#,
+               FROM (SELECT merchant_id, release_id
+                     FROM unnest($1::text[], $2::uuid[]) AS k (merchant_id, release_id)
+                     GROUP BY merchant_id, release_id
+                     ORDER BY merchant_id COLLATE "C", release_id) k
+               CROSS JOIN LATERAL (
+                   SELECT * FROM payouts
+                   WHERE merchant_id = k.merchant_id AND release_id = k.release_id FOR UPDATE) p"#,
             column(&about, |row| row.merchant_id.clone()) as _,
             column(&about, |row| row.release_id) as _,
         )

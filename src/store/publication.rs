@@ -130,7 +130,9 @@ impl Store {
         let rows = sqlx::query!(
             r#"SELECT j.merchant_id, j.sequence, j.event_id, j.occurred_at AS "occurred_at: Instant"
                FROM unnest($1::text[], $2::bigint[]) AS k (merchant_id, sequence)
-               JOIN journal j ON j.merchant_id = k.merchant_id AND j.sequence = k.sequence"#,
+               CROSS JOIN LATERAL (
+                   SELECT * FROM journal
+                   WHERE merchant_id = k.merchant_id AND sequence = k.sequence OFFSET 0) j"#,
             column(numbers, |(merchant, _)| merchant.clone()) as _,
             column(numbers, |(_, sequence)| *sequence) as _,
         )

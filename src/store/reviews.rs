@@ -31,10 +31,11 @@ impl Tx {
                       r.evidence, r.decided_content, r.decide_by AS "decide_by: Instant",
                       r.alerts, r.closed_at AS "closed_at: Instant", r.decision, r.closed_by,
                       r.closed_name, r.closed_reason
-               FROM reviews r
-               JOIN unnest($1::text[], $2::text[]) AS k (merchant_id, order_id)
-                 ON r.merchant_id = k.merchant_id AND r.order_id = k.order_id
-               ORDER BY r.merchant_id, r.order_id, r.opened_at, r.review_id"#,
+               FROM unnest($1::text[], $2::text[]) AS k (merchant_id, order_id)
+               CROSS JOIN LATERAL (
+                   SELECT * FROM reviews
+                   WHERE merchant_id = k.merchant_id AND order_id = k.order_id
+                   ORDER BY opened_at, review_id) r"#,
             &found.merchants[..] as _,
             &found.orders[..] as _,
         )

@@ -56,7 +56,7 @@ impl Store {
                       WHERE parked_at < $1::timestamptz - make_interval(hours => $2)) AS "parked_too_long!",
                  (SELECT count(*) FROM orders
                   WHERE agreement_no IS NULL AND amount IS NOT NULL) AS "without_agreement!",
-                 (SELECT count(*) FROM holds WHERE calendar_version IS NOT NULL AND left_now > 0
+                 (SELECT count(*) FROM holds WHERE live_calendar IS NOT NULL
                     AND release_at IS NULL AND anchor_at IS NOT NULL) AS "without_dates!",
                  (SELECT count(*) FROM disputes d WHERE refund_expected IS NOT NULL
                     AND closed_at < $1::timestamptz - make_interval(hours => $3)
@@ -72,8 +72,10 @@ impl Store {
                  (SELECT count(*) FROM published_elsewhere
                   WHERE NOT taken AND contradiction IS NOT NULL) AS "published_otherwise!",
                  (SELECT min(due_at) FROM due) AS "due_at: Instant",
-                 (SELECT min(j.occurred_at) FROM merchants m JOIN journal j
-                    ON j.merchant_id = m.merchant_id AND j.sequence = m.published_sequence + 1
+                 (SELECT min(j.occurred_at) FROM merchants m
+                  CROSS JOIN LATERAL (SELECT occurred_at FROM journal
+                      WHERE merchant_id = m.merchant_id AND sequence = m.published_sequence + 1
+                      OFFSET 0) j
                   WHERE m.published_sequence < m.last_sequence) AS "unpublished_at: Instant""#,
             now as _,
             i32::try_from(parked_hours).unwrap_or(i32::MAX),

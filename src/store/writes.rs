@@ -9,6 +9,40 @@ use super::{StoreError, Tx, failed};
 use crate::rules::fact::Completed;
 use crate::rules::order::{Noted, Order};
 
+/// A checked statement that takes whole rows of orders.
+macro_rules! order_rows {
+    ($file:literal, $rows:expr) => {{
+        let rows: &[&OrderRow<'_>] = $rows;
+        sqlx::query_file!(
+            $file,
+            column(rows, |r| r.merchant()) as _,
+            column(rows, |r| r.order_id()) as _,
+            column(rows, |r| r.sale().map(|s| s
+                .value
+                .currency
+                .code()
+                .to_owned())) as _,
+            column(rows, |r| r.sale().map(|s| s.value.amount.decimal())) as _,
+            column(rows, |r| r.sale().map(|s| s.value.fees.decimal())) as _,
+            column(rows, |r| r.sale().map(|s| s.value.at)) as _,
+            column(rows, |r| bytes(r.sale())) as _,
+            column(rows, |r| r.attributes.clone()) as _,
+            column(rows, |r| r.order.delivered.as_ref().map(|n| n.value)) as _,
+            column(rows, |r| bytes(r.order.delivered.as_ref())) as _,
+            column(rows, |r| r.order.confirmed.as_ref().map(|n| n.value)) as _,
+            column(rows, |r| bytes(r.order.confirmed.as_ref())) as _,
+            column(rows, |r| r.order.cancelled.as_ref().map(|n| n.value)) as _,
+            column(rows, |r| bytes(r.order.cancelled.as_ref())) as _,
+            column(rows, |r| r.agreement_no) as _,
+            column(rows, |r| r.order.free.map(|free| free.decimal())) as _,
+            column(rows, |r| r.case.source.map(|s| s.topic.number())) as _,
+            column(rows, |r| r.case.source.map(|s| s.partition)) as _,
+            column(rows, |r| r.case.source.map(|s| s.offset)) as _,
+            column(rows, |r| r.order.traceparent.clone()) as _,
+        )
+    }};
+}
+
 impl Tx {
     /// Writes what changed. Journal lines are written apart.
     ///
@@ -52,61 +86,24 @@ impl Tx {
         self.save_parked(&changed).await
     }
 
-    /// New orders and changed ones in one statement.
+    /// New orders and changed ones.
     async fn write_orders(&mut self, rows: &[OrderRow<'_>]) -> Result<(), StoreError> {
-        if rows.is_empty() {
-            return Ok(());
+        let (new, known): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.case.before.is_none());
+        if !new.is_empty() {
+            // Made by another since ours looked: what we decided is about an order that is not so any
+            // more, and the whole transaction is undone.
+            order_rows!("src/store/insert_orders.sql", &new)
+                .execute(&mut *self.inner)
+                .await
+                .map_err(failed("write new orders"))?;
         }
-        let made = sqlx::query_file_scalar!(
-            "src/store/write_orders.sql",
-            column(rows, |r| r.merchant()) as _,
-            column(rows, |r| r.order_id()) as _,
-            column(rows, |r| r.sale().map(|s| s
-                .value
-                .currency
-                .code()
-                .to_owned())) as _,
-            column(rows, |r| r.sale().map(|s| s.value.amount.decimal())) as _,
-            column(rows, |r| r.sale().map(|s| s.value.fees.decimal())) as _,
-            column(rows, |r| r.sale().map(|s| s.value.at)) as _,
-            column(rows, |r| r.sale().map(|s| s.content.0.to_vec())) as _,
-            column(rows, |r| r.attributes.clone()) as _,
-            column(rows, |r| r.order.delivered.as_ref().map(|n| n.value)) as _,
-            column(rows, |r| r
-                .order
-                .delivered
-                .as_ref()
-                .map(|n| n.content.0.to_vec())) as _,
-            column(rows, |r| r.order.confirmed.as_ref().map(|n| n.value)) as _,
-            column(rows, |r| r
-                .order
-                .confirmed
-                .as_ref()
-                .map(|n| n.content.0.to_vec())) as _,
-            column(rows, |r| r.order.cancelled.as_ref().map(|n| n.value)) as _,
-            column(rows, |r| r
-                .order
-                .cancelled
-                .as_ref()
-                .map(|n| n.content.0.to_vec())) as _,
-            column(rows, |r| r.agreement_no) as _,
-            column(rows, |r| r.order.free.map(|free| free.decimal())) as _,
-            column(rows, |r| r.case.source.map(|s| s.topic.number())) as _,
-            column(rows, |r| r.case.source.map(|s| s.partition)) as _,
-            column(rows, |r| r.case.source.map(|s| s.offset)) as _,
-            column(rows, |r| r.order.traceparent.clone()) as _,
-        )
-        .fetch_all(&mut *self.inner)
-        .await
-        .map_err(failed("write orders"))?;
-        // Another transaction made one of the new ones since ours looked: what we decided is about
-        // an order that is not so any more, and the whole transaction is undone.
-        let new = rows.iter().filter(|row| row.case.before.is_none()).count();
-        if made.into_iter().filter(|made| *made).count() == new {
-            Ok(())
-        } else {
-            Err(StoreError::Raced)
+        if !known.is_empty() {
+            order_rows!("src/store/change_orders.sql", &known)
+                .execute(&mut *self.inner)
+                .await
+                .map_err(failed("change orders"))?;
         }
+        Ok(())
     }
 }
 
@@ -125,6 +122,11 @@ pub(super) fn agreement_no(
         .as_ref()
         .map(|agreement| catalogue.number(agreement))
         .transpose()
+}
+
+/// A noted fact's digest.
+fn bytes<T>(noted: Option<&Noted<T>>) -> Option<Vec<u8>> {
+    noted.map(|noted| noted.content.0.to_vec())
 }
 
 /// One order's row.

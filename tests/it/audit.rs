@@ -74,6 +74,9 @@ async fn whatever_is_changed_by_hand_is_named_by_the_audit() {
     for table in TABLES {
         run(&hb, format!("CREATE TABLE kept_{table} AS TABLE {table}")).await;
     }
+    // The database works it out again.
+    let generated = "ALTER TABLE kept_holds DROP COLUMN live_calendar";
+    run(&hb, generated.to_owned()).await;
     assert_eq!(named(&hb).await, Vec::<String>::new());
     for (damage, expected) in DAMAGES {
         let changed = run(&hb, damage.to_owned()).await;

@@ -1,4 +1,4 @@
--- New orders and changed ones; "made" tells which are new.
+-- Orders that are there and locked: each is found by its key, whatever is known of the table's size.
 INSERT INTO orders (merchant_id, order_id, currency, amount, fees, completed_at,
     completed_content, attributes, delivered_at, delivered_content, confirmed_at,
     confirmed_content, cancelled_at, cancelled_content, agreement_no, free,
@@ -22,4 +22,3 @@ ON CONFLICT (merchant_id, order_id) DO UPDATE SET
     source_topic = excluded.source_topic,
     source_partition = excluded.source_partition,
     source_offset = excluded.source_offset, traceparent = excluded.traceparent
-RETURNING xmax = 0 AS "made!"
