@@ -1,4 +1,5 @@
-//! What must hold of a hold after every step, shown by holds of which it does not.
+//! What must hold of a hold after every step, shown by holds of which it does not; and which test
+//! keeps money that lies exactly on the edge of one.
 
 #![expect(
     clippy::unwrap_used,
@@ -7,9 +8,12 @@
 
 mod samples;
 
+use std::sync::Arc;
+
 use holdback::rules::hold::{Dates, Hold, Tail};
-use holdback::rules::ids::HoldId;
+use holdback::rules::ids::{HoldId, MerchantId, OrderId};
 use holdback::rules::money::{Amount, Currency};
+use holdback::rules::release::{self, Claim, Clock, Obstacle};
 
 use samples::{agreement, at};
 
@@ -112,4 +116,38 @@ fn something_of_what_is_left_goes_on_the_holds_own_date() {
         ..hold()
     };
     assert!(!hold.check());
+}
+
+/// What keeps 100 that are due on November 10, by the days of the gate and of going live.
+fn obstacles(gate: &str, not_before: &str) -> Vec<Obstacle> {
+    let day = |day: &str| at(&format!("2026-11-{day}T00:00:00Z"));
+    let claim = Claim {
+        merchant: MerchantId::parse("M-1").unwrap(),
+        order: OrderId::parse("O-1").unwrap(),
+        currency: Currency::from_code("EUR").unwrap(),
+        agreement: Arc::new(agreement()),
+        hold: Hold {
+            blocked: eur("0"),
+            tails: Vec::new(),
+            ..hold()
+        },
+        traceparent: None,
+    };
+    let clock = Clock {
+        now: day("20"),
+        gate: Some(day(gate)),
+        not_before: day(not_before),
+    };
+    release::judge(&claim, clock).obstacles
+}
+
+#[test]
+fn input_that_is_fresh_to_the_release_date_and_a_start_on_it_keep_nothing() {
+    assert_eq!(obstacles("10", "10"), [Obstacle::Finished]);
+    assert_eq!(obstacles("09", "10"), [Obstacle::Gate]);
+    assert_eq!(obstacles("10", "11"), [Obstacle::BeforeStart]);
+    assert_eq!(
+        obstacles("09", "11"),
+        [Obstacle::Gate, Obstacle::BeforeStart]
+    );
 }
