@@ -160,15 +160,18 @@ impl Tx {
         horizon: Instant,
         limit: i64,
     ) -> Result<Vec<ClosedPart>, StoreError> {
+        // Each settled_at is at most the horizon; said twice, so that no later hint is read.
         let rows = sqlx::query!(
             r#"WITH complete AS MATERIALIZED (
                    SELECT s.merchant_id, s.currency, s.settlement_on, s.part, s.releases, s.gross,
                           s.recovered, s.to_deposit
                    FROM settlements s
                    WHERE s.releases > 0 AND s.settled_at <= $1
-                     AND NOT EXISTS (SELECT FROM due d WHERE d.due_at <= s.settled_at
+                     AND NOT EXISTS (SELECT FROM due d
+                         WHERE d.due_at <= $1 AND d.due_at <= s.settled_at
                          AND d.merchant_id = s.merchant_id AND d.currency = s.currency)
-                     AND NOT EXISTS (SELECT FROM paused_due d WHERE d.due_at <= s.settled_at
+                     AND NOT EXISTS (SELECT FROM paused_due d
+                         WHERE d.due_at <= $1 AND d.due_at <= s.settled_at
                          AND d.merchant_id = s.merchant_id AND d.currency = s.currency)
                    ORDER BY s.merchant_id COLLATE "C", s.currency, s.settlement_on
                    LIMIT $2 FOR UPDATE SKIP LOCKED)

@@ -18,6 +18,7 @@ mod dead_letters;
 mod debts;
 mod deposits;
 mod gate;
+mod growth;
 #[expect(dead_code, reason = "tests/faults share it, and use other parts")]
 mod harness;
 mod imported;
