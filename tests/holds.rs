@@ -118,21 +118,25 @@ fn something_of_what_is_left_goes_on_the_holds_own_date() {
     assert!(!hold.check());
 }
 
-/// What keeps 100 that are due on November 10, by the days of the gate and of going live.
-fn obstacles(gate: &str, not_before: &str) -> Vec<Obstacle> {
-    let day = |day: &str| at(&format!("2026-11-{day}T00:00:00Z"));
-    let claim = Claim {
+fn claim(hold: Hold) -> Claim {
+    Claim {
         merchant: MerchantId::parse("M-1").unwrap(),
         order: OrderId::parse("O-1").unwrap(),
         currency: Currency::from_code("EUR").unwrap(),
         agreement: Arc::new(agreement()),
-        hold: Hold {
-            blocked: eur("0"),
-            tails: Vec::new(),
-            ..hold()
-        },
+        hold,
         traceparent: None,
-    };
+    }
+}
+
+/// What keeps 40 that are due on November 10, by the days of the gate and of going live.
+fn obstacles(gate: &str, not_before: &str) -> Vec<Obstacle> {
+    let day = |day: &str| at(&format!("2026-11-{day}T00:00:00Z"));
+    let claim = claim(Hold {
+        blocked: eur("0"),
+        tails: Vec::new(),
+        ..hold()
+    });
     let clock = Clock {
         now: day("20"),
         gate: Some(day(gate)),
@@ -150,4 +154,56 @@ fn input_that_is_fresh_to_the_release_date_and_a_start_on_it_keep_nothing() {
         obstacles("09", "11"),
         [Obstacle::Gate, Obstacle::BeforeStart]
     );
+}
+
+/// When 40 are looked at again, by the days of now, of their date, of going live, of their limit and
+/// of its last alert.
+fn looked_at(days: [&str; 3], limit: Option<&str>, alerted: Option<&str>) -> [String; 2] {
+    let day = |day: &str| at(&format!("2026-11-{day}T00:00:00Z"));
+    let [now, due, not_before] = days;
+    let hold = Hold {
+        blocked: eur("0"),
+        tails: Vec::new(),
+        dates: Some(dates(&format!("2026-11-{due}"))),
+        limit_at: limit.map(day),
+        limit_alerted_at: alerted.map(day),
+        ..hold()
+    };
+    let clock = Clock {
+        now: day(now),
+        gate: None,
+        not_before: day(not_before),
+    };
+    let first = release::wake_at(&hold);
+    let again = release::judge(&claim(hold), clock).wake_at;
+    [first, again]
+        .map(|at| at.map_or_else(|| "never".to_owned(), |at| at.to_string()[8..10].to_owned()))
+}
+
+#[test]
+fn a_hold_is_looked_at_again_when_it_falls_due_passes_its_limit_or_a_day_later() {
+    // Now, due, start; limit, last alert: when first, when again.
+    let table = [
+        (["05", "10", "01"], None, None, ["10", "10"]),
+        // Only the gate keeps it: at once.
+        (["12", "10", "01"], None, None, ["10", "10"]),
+        // Due before the start: a person decides, so tomorrow is soon enough.
+        (["12", "10", "11"], None, None, ["10", "13"]),
+        (["12", "10", "10"], None, None, ["10", "10"]),
+        // Not due yet, whatever the start.
+        (["05", "10", "11"], None, None, ["10", "10"]),
+        (["10", "10", "11"], None, None, ["10", "11"]),
+        (["05", "20", "01"], Some("15"), None, ["15", "15"]),
+        (["15", "20", "01"], Some("15"), Some("15"), ["16", "16"]),
+        (["16", "20", "01"], Some("15"), Some("15"), ["16", "17"]),
+        (["05", "20", "01"], Some("15"), Some("04"), ["15", "15"]),
+        (["17", "20", "01"], Some("15"), None, ["15", "18"]),
+    ];
+    for (days, limit, alerted, expected) in table {
+        assert_eq!(
+            looked_at(days, limit, alerted),
+            expected,
+            "{days:?} {limit:?} {alerted:?}"
+        );
+    }
 }

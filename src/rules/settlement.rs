@@ -12,8 +12,9 @@ use super::calendar::{Calendars, WorkingDays, weekday};
 use super::hold::Dates;
 use super::time::{Instant, zone};
 
-/// How far ahead a settlement date is looked for: a cycle of 52 weeks, and the longest roll.
-const SEARCH_DAYS: u32 = 52 * 7 + 7 + 31;
+/// How far ahead a settlement date is looked for: a cycle of 52 weeks (364 days), the rest of a week, and
+/// the longest roll (31 days).
+const SEARCH_DAYS: u32 = 402;
 
 /// When money under a term goes: the end of its window, from when nothing stands in the way, and
 /// the settlement that takes it.

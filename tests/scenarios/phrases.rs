@@ -179,6 +179,7 @@ fn single(ledger: &Ledger, hold: Option<&Hold>, words: &[&str]) -> Result<(), St
         ["limit", when] => is(first()?.limit_at, when),
         ["pending"] => holds_true(first()?.anchor_at.is_none(), "anchored"),
         ["undated"] => holds_true(first()?.dates.is_none(), &format!("{dates:?}")),
+        ["no", "tail"] => holds_true(first()?.tails.is_empty(), "there is one"),
         ["tail", amount, "until", when] => {
             let (amount, when): (Decimal, _) = (read(amount)?, day(when)?);
             let tails = &first()?.tails;

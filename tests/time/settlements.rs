@@ -4,10 +4,10 @@ use holdback::rules::agreement::{Agreement, Cycle, DayKind, Roll};
 use holdback::rules::calendar::Calendars;
 use holdback::rules::settlement::{dates, settle};
 use holdback::rules::time::{Instant, zone};
-use jiff::civil::time;
+use jiff::civil::{date, time};
 
 use crate::samples::{agreement, at};
-use crate::{calendars, china, local, named};
+use crate::{calendar, calendars, china, local, named};
 
 /// `daily`, `weekly 1,4` or `monthly 15,-1`.
 fn cycle(text: &str) -> Cycle {
@@ -110,6 +110,29 @@ fn every_nth_week_counts_from_the_local_week_of_effective_from() {
     assert_eq!(
         settled(&agreement, "2026-11-02 00:00", &Calendars::default()),
         "2026-11-09 00:00"
+    );
+}
+
+#[test]
+fn a_date_is_found_a_year_and_the_longest_roll_ahead() {
+    let mut agreement = agreement();
+    agreement.settlement.cycle = Cycle::Weekly {
+        weekdays: vec![1],
+        every: 52,
+    };
+    agreement.effective_from = at("2025-11-03T00:00:00Z");
+    let known = Calendars::default();
+    assert_eq!(
+        settled(&agreement, "2025-11-03 00:01", &known),
+        "2026-11-02 00:00"
+    );
+    // From 2 November on 30 days are off.
+    agreement.calendar = Some(named("closed"));
+    let closed = calendar("closed", &[(date(2026, 11, 2), date(2026, 12, 1))], &[]);
+    let known = calendars([closed]);
+    assert_eq!(
+        settled(&agreement, "2025-11-03 00:01", &known),
+        "2026-12-02 00:00"
     );
 }
 
