@@ -36,7 +36,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// are sought | where they belong | what to do instead.
 const WORDS: &str = "
 code | async sqlx jiff_sqlx rdkafka tokio axum tracing metrics | src/rules/ src/message/ | | rules and messages are pure; let the loops do the work
-code | sqlx::query query! query_as! query_scalar! | src/ | src/store/ | SQL stands in src/store/ only; give it a function there
+code | sqlx::query query! query_as! query_scalar! | src/ | src/store/ src/bench/ | SQL stands in src/store/ only; give it a function there
 code | rdkafka | src/ | src/kafka/ src/demo/ | librdkafka is met in src/kafka/ only; give it a function there
 code | Timestamp::now Zoned::now SystemTime::now | src/ | src/clock.rs | time comes from the database by src/clock.rs; take it as an argument
 code | env::var env::vars env::var_os env::vars_os | src/ | src/config/ src/demo/binaries.rs src/planted.rs | the environment is read in src/config/ only; make it a setting

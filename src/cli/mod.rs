@@ -1,5 +1,6 @@
 //! The command line: what can be typed, and what each command answers to its caller.
 
+mod bench;
 mod by_hand;
 mod dead_letters;
 mod parked;
@@ -11,6 +12,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+
+pub use bench::{BenchArgs, BenchSpread, BenchWorkload};
 
 pub use by_hand::{
     ApproveArgs, BlockArgs, BlockBy, ByArgs, ExtendArgs, OwedArgs, PauseArgs, ReceivableCommand,
@@ -89,7 +92,8 @@ pub enum Command {
     /// Lists reviews of orders, and decides them
     #[command(subcommand)]
     Review(ReviewCommand),
-    /// Measures how fast orders are held and released, on a scratch database and topics of its own
+    /// Measures how fast orders are held and released, on databases and topics of its own, beside
+    /// what else could do the job
     Bench(BenchArgs),
     /// Says what would happen: events from a file in, the output events out; needs no server
     Simulate(SimulateArgs),
@@ -180,22 +184,6 @@ pub struct DemoArgs {
     /// Lines instead of a full-screen view, as when the output is no terminal
     #[arg(long)]
     pub plain: bool,
-}
-
-#[derive(Debug, Clone, Args)]
-pub struct BenchArgs {
-    /// Orders to hold and release
-    #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(1_000..=20_000_000))]
-    pub orders: u64,
-    /// Merchants that they are spread over, evenly
-    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub merchants: u32,
-    /// The same seed makes the same orders
-    #[arg(long, default_value_t = 42)]
-    pub seed: u64,
-    /// JSON instead of a table
-    #[arg(long)]
-    pub json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -47,6 +47,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// # Errors
 /// [`ConfigErrors`] when the settings are wrong; else what kept the command from doing its work.
 pub async fn execute(cli: Cli) -> anyhow::Result<()> {
+    let file = cli.config.clone();
     let configured = || -> anyhow::Result<Config> {
         let config = settings(cli.config)?;
         telemetry::start_logs(&config.log)?;
@@ -79,7 +80,7 @@ pub async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Review(what) => operator::review(configured()?, &what).await,
         Command::DeadLetters(command) => dead_letters::run(configured()?, command).await,
         Command::Parked(command) => parked::run(configured()?, command).await,
-        Command::Bench(args) => bench::run(configured()?, &args).await,
+        Command::Bench(args) => bench::run(configured()?, file, &args).await,
         // Needs no settings, and says nothing but its answer.
         Command::Simulate(args) => simulate::run(&args),
         Command::Agreement(AgreementCommand::Check { file, from }) => agreement::check(&file, from),
