@@ -50,7 +50,10 @@ impl Meter {
                 broker: each(self.cpu.broker, cpu.broker),
             },
             wal_bytes_per_event: Some(wal / i64::try_from(events.max(1))?),
-            resident_max_kib: resident_kib(self.program).map(|(_, most)| most),
+            // Of a rival that is a part of the bench it would be the bench's.
+            resident_max_kib: resident_kib(self.program)
+                .filter(|_| self.program != std::process::id())
+                .map(|(_, most)| most),
             growth: Some(Sizes {
                 tables: sizes.tables - self.sizes.tables,
                 indexes: sizes.indexes - self.sizes.indexes,

@@ -23,6 +23,8 @@ use crate::message::Record;
 const MEMBERS: usize = 2;
 /// How long no message may come before it is given up.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How often the group is told how far a member is.
+const COMMIT: Duration = Duration::from_secs(1);
 const LIMITS: Limits = Limits {
     max_records: 500,
     max_bytes: 1 << 20,
@@ -117,6 +119,7 @@ fn consume(
     handle: &tokio::runtime::Handle,
 ) -> anyhow::Result<()> {
     let until = Moment::now() + PATIENCE;
+    let mut told = Moment::now();
     while shared.done.load(Ordering::Relaxed) < shared.wanted {
         anyhow::ensure!(
             Moment::now() < until || shared.done.load(Ordering::Relaxed) > 0,
@@ -156,7 +159,10 @@ fn consume(
                         break;
                     }
                 }
-                input.commit_for_lag_tools(&positions().clone());
+                if told.elapsed() > COMMIT {
+                    told = Moment::now();
+                    input.commit_for_lag_tools(&positions().clone());
+                }
             }
         }
     }
