@@ -135,7 +135,7 @@ const COMPARED: &[[(&str, &str); 2]] = &[
     [(HOLDBACK, "ingest"), (FLOOR, "ingest")],
     [(HOLDBACK, "release"), (FLOOR, "release")],
     [(HOLDBACK, "mixed"), (HOLDBACK, "ingest")],
-    [(HOLDBACK, "midnight orders"), (HOLDBACK, "ingest")],
+    [(HOLDBACK, "midnight orders"), (HOLDBACK, "midnight alone")],
     [(FLOOR, "ingest"), (STREAMS, "ingest")],
     [(FLOOR, "release"), (STREAMS, "release")],
 ];

@@ -56,14 +56,8 @@ impl Sender {
     }
 
     /// Produces the next messages of this input; blocks until all are acknowledged.
-    pub(super) fn produce(
-        &self,
-        input: &mut Input,
-        count: u64,
-        pace: &Pace,
-        what: &'static str,
-    ) -> Result<(), Error> {
-        let bar = progress(what, count);
+    pub(super) fn produce(&self, input: &mut Input, count: u64, pace: &Pace) -> Result<(), Error> {
+        let bar = progress("producing", count);
         let began = Moment::now();
         let mut sent = 0;
         while sent < count {

@@ -60,10 +60,9 @@ pub(super) fn table(report: &Report) -> Result<String, std::fmt::Error> {
     for sample in &report.soak {
         write!(
             text,
-            "\nminute {}: {} produced, {} of them not applied yet, {} events read back, {} MiB resident, tables {} MB, indexes {} MB, {} dead rows",
+            "\nminute {}: {} produced, {} events read back, {} MiB resident, tables {} MB, indexes {} MB, {} dead rows",
             sample.minute,
             sample.produced,
-            sample.lag,
             sample.read_back,
             or_dash(sample.resident_kib.map(|kib| kib / 1024)),
             sample.size.tables / 1_000_000,

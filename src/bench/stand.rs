@@ -51,6 +51,9 @@ pub(super) struct Stand {
     file: Option<PathBuf>,
 }
 
+/// Messages on their way; answers the input, for more.
+type Producing = tokio::task::JoinHandle<anyhow::Result<Input>>;
+
 /// The program at work.
 pub(super) struct Program {
     server: Supervised,
@@ -92,32 +95,31 @@ impl Stand {
     }
 
     /// Produces messages all at once; answers the input, for more.
-    pub(super) async fn produce(&mut self, mut input: Input, count: u64) -> anyhow::Result<Input> {
-        let sender = Arc::clone(&self.sender);
-        self.produced += count;
-        tokio::task::spawn_blocking(move || {
-            sender.produce(&mut input, count, &Pace::AtOnce, "producing")?;
-            Ok(input)
-        })
-        .await?
+    pub(super) async fn produce(&mut self, input: Input, count: u64) -> anyhow::Result<Input> {
+        self.begin(input, count, Pace::AtOnce).await?
     }
 
-    /// Begins to produce messages at a pace, each order timed; whoever waits for [`Goal::Applied`]
-    /// waits for all of them.
-    pub(super) fn produce_timed(
-        &mut self,
-        mut input: Input,
-        count: u64,
-        rate: u64,
-    ) -> tokio::task::JoinHandle<anyhow::Result<Input>> {
-        let sender = Arc::clone(&self.sender);
-        self.produced += count;
+    /// Begins to produce messages at a pace, each order timed.
+    pub(super) fn begin_timed(&mut self, input: Input, count: u64, rate: u64) -> Producing {
         self.reader.seen().time_orders(input.next_order());
         let pace = Pace::Timed(rate.max(1), self.reader.share());
+        self.begin(input, count, pace)
+    }
+
+    /// Begins to produce messages; whoever waits for [`Goal::Applied`] waits for all of them.
+    pub(super) fn begin(&mut self, mut input: Input, count: u64, pace: Pace) -> Producing {
+        let sender = Arc::clone(&self.sender);
+        self.produced += count;
         tokio::task::spawn_blocking(move || {
-            sender.produce(&mut input, count, &pace, "producing at a pace")?;
+            sender.produce(&mut input, count, &pace)?;
             Ok(input)
         })
+    }
+
+    /// Records that were produced and are not applied.
+    pub(super) async fn lag(&self) -> anyhow::Result<u64> {
+        let applied = self.scratch.progress().await?.applied;
+        Ok(self.produced.saturating_sub(applied))
     }
 
     /// Starts holdback with these roles.

@@ -6,9 +6,9 @@ use anyhow::{bail, ensure};
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 
-use super::figures::{Figures, Sizes};
+use super::figures::{Cpu, Figures, Sizes};
 use super::input::{Input, Mix};
-use super::load::progress;
+use super::load::{Pace, progress};
 use super::machine::resident_kib;
 use super::marks::per_second;
 use super::stand::{Goal, Program, Stand};
@@ -104,7 +104,7 @@ async fn paced(
         .unwrap_or(1)
         .max(1);
     let events = (rate * PACED.as_secs()).min(args.orders);
-    let producing = stand.produce_timed(input, events, rate);
+    let producing = stand.begin_timed(input, events, rate);
     let phase = match full.phase.as_str() {
         "mixed" => "mixed at half",
         _ => "ingest at half",
@@ -159,7 +159,7 @@ pub(super) async fn midnight(
     );
     let due = began + until_midnight;
     stand.reader.seen().time_releases(due);
-    drop(stand.produce(more, args.orders).await?);
+    let producing = stand.begin(more, args.orders, Pace::AtOnce);
     let midnight = stand
         .work(
             "midnight",
@@ -182,13 +182,22 @@ pub(super) async fn midnight(
             ..Figures::default()
         }
     };
-    stand
-        .work("the orders left", &mut program, args.orders, Goal::Applied)
-        .await?;
+    drop(producing.await??);
+    if stand.lag().await? > 0 {
+        let left = Goal::Applied;
+        stand
+            .work("what is left", &mut program, args.orders, left)
+            .await?;
+    }
     program.stop()?;
     let midnight = Figures {
         latency_us,
         merchants_first_us,
+        // The orders' and the releases' can't be told apart.
+        committed_per_second: None,
+        cpu_ns_per_event: Cpu::default(),
+        wal_bytes_per_event: None,
+        growth: None,
         ..midnight
     };
     Ok(vec![alone, midnight, orders])
@@ -209,15 +218,14 @@ async fn wait(what: &'static str, left: Duration) {
 pub(super) struct Sample {
     pub minute: u64,
     pub produced: u64,
-    /// Produced and not yet applied.
-    pub lag: u64,
     pub read_back: u64,
     pub resident_kib: Option<u64>,
     pub size: Sizes,
     pub dead_rows: i64,
 }
 
-/// *soak*: everything at once, for long, at a rate that is no strain.
+/// *soak*: everything at once, for long, at a rate that is no strain. A minute in which more comes than
+/// is done lasts longer.
 pub(super) async fn soak(
     stand: &mut Stand,
     args: &BenchArgs,
@@ -233,19 +241,15 @@ pub(super) async fn soak(
     let (mut samples, mut minutes) = (Vec::new(), Vec::new());
     for minute in 1..=args.minutes {
         let events = rate * 60;
-        let producing = stand.produce_timed(input, events, rate);
+        let producing = stand.begin_timed(input, events, rate);
         let figures = stand
             .work("soak", &mut program, events, Goal::Applied)
-            .await;
-        let figures = figures?;
+            .await?;
         input = producing.await??;
         let (latency_us, _) = stand.reader.seen().latencies();
-        let reached = stand.scratch.progress().await?;
-        let produced = minute * events + 1;
         samples.push(Sample {
             minute,
-            produced,
-            lag: (produced + 1).saturating_sub(reached.applied),
+            produced: minute * events + 1,
             read_back: stand.reader.seen().all.level(),
             resident_kib: resident_kib(program.id()).map(|(now, _)| now),
             size: stand.scratch.sizes().await?,
