@@ -40,8 +40,9 @@ impl Meter {
         let cpu = servers.cpu(self.program);
         let wal = scratch.wal().await? - self.wal;
         let sizes = scratch.sizes().await?;
+        // All of it came in one look: nothing can be said of one event.
         let each = |before: Option<u64>, after: Option<u64>| {
-            Some(after?.checked_sub(before?)? / events.max(1))
+            after?.checked_sub(before?)?.checked_div(events)
         };
         Ok(Figures {
             cpu_ns_per_event: Cpu {
@@ -49,7 +50,7 @@ impl Meter {
                 postgres: each(self.cpu.postgres, cpu.postgres),
                 broker: each(self.cpu.broker, cpu.broker),
             },
-            wal_bytes_per_event: Some(wal / i64::try_from(events.max(1))?),
+            wal_bytes_per_event: wal.checked_div(i64::try_from(events)?),
             // Of a rival that is a part of the bench it would be the bench's.
             resident_max_kib: resident_kib(self.program)
                 .filter(|_| self.program != std::process::id())

@@ -6,6 +6,7 @@ mod clocks;
 mod faults;
 mod interop;
 mod lifecycle;
+mod measured;
 #[cfg(feature = "planted-bugs")]
 mod planted;
 mod restored;
