@@ -216,8 +216,8 @@ pub(crate) type OwnId = (MerchantId, FactKind, String);
 
 /// The id of the refund or dispute that the fact is about; `None` when it is about the order alone.
 pub(crate) fn own_id(fact: &OrderFact) -> Option<OwnId> {
-    let key = fact.key();
-    let kind = match key.kind {
+    let (kind, id, _) = fact.key_parts();
+    let kind = match kind {
         FactKind::Refunded | FactKind::RefundReversed => FactKind::Refunded,
         FactKind::DisputeOpened | FactKind::DisputeUpdated | FactKind::DisputeClosed => {
             FactKind::DisputeOpened
@@ -229,7 +229,7 @@ pub(crate) fn own_id(fact: &OrderFact) -> Option<OwnId> {
             return None;
         }
     };
-    Some((fact.merchant.clone(), kind, key.id))
+    Some((fact.merchant.clone(), kind, id.to_owned()))
 }
 
 /// Whether it names something of an order's: it leaves the money where it is when it is refused.

@@ -114,7 +114,9 @@ event_types! {
 /// Never: an event has text keys only.
 #[must_use]
 pub fn data(event: &Event) -> String {
-    serde_json::to_string(event).expect("events serialize: text keys, no floats")
+    let mut json = Vec::with_capacity(1024);
+    serde_json::to_writer(&mut json, event).expect("events serialize: text keys, no floats");
+    String::from_utf8(json).expect("JSON is UTF-8")
 }
 
 /// The `ce_source` of a deployment.
@@ -159,12 +161,15 @@ pub struct Outgoing {
 /// line and source give the same bytes.
 #[must_use]
 pub fn render(line: &Line<'_>, source: &str) -> Outgoing {
+    let occurred_at = line.occurred_at.to_string();
+    let mut json = Vec::with_capacity(line.data.len() + 256);
+    payload(&mut json, line, &occurred_at);
     let mut headers = vec![
         ("ce_specversion", Cow::Borrowed("1.0")),
         ("ce_id", Cow::Owned(line.event_id.to_string())),
         ("ce_source", Cow::Owned(source.to_owned())),
         ("ce_type", Cow::Borrowed(line.event_type.as_str())),
-        ("ce_time", Cow::Owned(line.occurred_at.to_string())),
+        ("ce_time", Cow::Owned(occurred_at)),
         ("ce_subject", Cow::Owned(line.subject.to_owned())),
         ("ce_sequence", Cow::Owned(line.sequence.to_string())),
         ("content-type", Cow::Borrowed("application/json")),
@@ -172,8 +177,6 @@ pub fn render(line: &Line<'_>, source: &str) -> Outgoing {
     if let Some(traceparent) = line.traceparent {
         headers.push(("traceparent", Cow::Owned(traceparent.to_owned())));
     }
-    let mut json = Vec::with_capacity(line.data.len() + 256);
-    payload(&mut json, line);
     Outgoing {
         topic: line.event_type.topic(),
         key: line.merchant.as_bytes().to_vec(),
@@ -185,13 +188,13 @@ pub fn render(line: &Line<'_>, source: &str) -> Outgoing {
 /// Writes a journal line as one JSON object, `CloudEvents` in structured mode: the headers and the
 /// payload of [`render`], which carry the same.
 pub fn structured(json: &mut Vec<u8>, line: &Line<'_>, source: &str) {
+    let occurred_at = line.occurred_at.to_string();
     id(json, "{\"specversion\":\"1.0\",\"id\":", line.event_id);
     text(json, ",\"source\":", source);
     write!(
         json,
-        ",\"type\":\"{}\",\"time\":\"{}\",\"subject\":",
-        line.event_type.as_str(),
-        line.occurred_at
+        ",\"type\":\"{}\",\"time\":\"{occurred_at}\",\"subject\":",
+        line.event_type.as_str()
     )
     .expect("writing to memory does not fail");
     text(json, "", line.subject);
@@ -205,7 +208,7 @@ pub fn structured(json: &mut Vec<u8>, line: &Line<'_>, source: &str) {
         text(json, ",\"traceparent\":", traceparent);
     }
     json.extend_from_slice(b",\"data\":");
-    payload(json, line);
+    payload(json, line, &occurred_at);
     json.push(b'}');
 }
 
@@ -214,25 +217,23 @@ pub fn structured(json: &mut Vec<u8>, line: &Line<'_>, source: &str) {
 #[must_use]
 pub fn data_of(sent: &[u8], line: &Line<'_>) -> Option<String> {
     let mut envelope = Vec::new();
-    payload(
-        &mut envelope,
-        &Line {
-            data: "{}",
-            ..*line
-        },
-    );
+    let empty = Line {
+        data: "{}",
+        ..*line
+    };
+    payload(&mut envelope, &empty, &line.occurred_at.to_string());
     envelope.pop();
     let fields = sent.strip_prefix(&envelope[..])?;
     let fields = fields.strip_prefix(b",").unwrap_or(fields);
     Some(format!("{{{}", std::str::from_utf8(fields).ok()?))
 }
 
-fn payload(json: &mut Vec<u8>, line: &Line<'_>) {
+fn payload(json: &mut Vec<u8>, line: &Line<'_>, occurred_at: &str) {
     text(json, "{\"merchant_id\":", line.merchant);
     write!(
         json,
-        ",\"occurred_at\":\"{}\",\"sequence\":{},\"previous\":{}",
-        line.occurred_at, line.sequence, line.previous
+        ",\"occurred_at\":\"{occurred_at}\",\"sequence\":{},\"previous\":{}",
+        line.sequence, line.previous
     )
     .expect("writing to memory does not fail");
     if let Some(order) = line.order {
@@ -253,7 +254,10 @@ fn payload(json: &mut Vec<u8>, line: &Line<'_>) {
 
 fn id(json: &mut Vec<u8>, before: &str, value: Uuid) {
     let mut buffer = Uuid::encode_buffer();
-    text(json, before, value.hyphenated().encode_lower(&mut buffer));
+    let written = value.hyphenated().encode_lower(&mut buffer);
+    for part in [before, "\"", written, "\""] {
+        json.extend_from_slice(part.as_bytes());
+    }
 }
 
 fn text(json: &mut Vec<u8>, before: &str, value: &str) {

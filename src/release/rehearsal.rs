@@ -96,7 +96,7 @@ impl Rehearsal {
         if self.judged.last().is_some_and(another) {
             self.settle()?;
         }
-        let dates = claim.hold.parts().into_iter().filter_map(|part| part.dates);
+        let dates = claim.hold.parts().filter_map(|part| part.dates);
         let at = dates.filter(|dates| dates.settlement_on <= self.on);
         let at = at.map(|dates| dates.release_at);
         let limit = forecast::limit(&claim).filter(|(_, on)| *on <= self.on);

@@ -87,7 +87,7 @@ pub fn extend(
     let agreement = claim.agreement.clone();
     let settled = settlement::settle(&agreement, until, calendars).ok_or(Cannot::NoSettlement)?;
     // What was carried over beyond that must not come back.
-    let parts = claim.hold.parts().into_iter().filter_map(|it| it.dates);
+    let parts = claim.hold.parts().filter_map(|it| it.dates);
     let settled = parts
         .filter(|dates| dates.eligible_at < until)
         .map(|dates| (dates.release_at, dates.settlement_on))

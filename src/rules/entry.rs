@@ -93,8 +93,14 @@ impl Entry {
     /// The `ce_id`: the same facts give the same.
     #[must_use]
     pub fn event_id(&self, merchant: &MerchantId) -> EventId {
-        let subject = self.subject();
-        let subject = match &self.event {
+        self.event_id_about(merchant, &self.subject())
+    }
+
+    /// The same for who has the subject at hand.
+    #[must_use]
+    pub fn event_id_about(&self, merchant: &MerchantId, subject: &str) -> EventId {
+        let type_name = self.event.type_name();
+        match &self.event {
             Event::OrderAccepted(_)
             | Event::RefundApplied(_)
             | Event::RefundReversed(_)
@@ -104,11 +110,11 @@ impl Entry {
             | Event::ReviewReminded(_)
             | Event::ReviewOverdue(_)
             | Event::ReviewClosed(_) => {
-                format!("{merchant}\u{1f}{subject}")
+                let subject = format!("{merchant}\u{1f}{subject}");
+                EventId::of(type_name, &subject, &self.cause)
             }
-            _ => subject,
-        };
-        EventId::of(self.event.type_name(), &subject, &self.cause)
+            _ => EventId::of(type_name, subject, &self.cause),
+        }
     }
 }
 

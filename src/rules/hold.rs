@@ -98,31 +98,27 @@ impl Hold {
     }
 
     /// The own part, then the tails, with what is blocked of each.
-    #[must_use]
-    pub fn parts(&self) -> Vec<Part> {
+    pub fn parts(&self) -> impl Iterator<Item = Part> {
         self.parts_if_blocked(self.blocked)
     }
 
-    fn parts_if_blocked(&self, blocked: Amount) -> Vec<Part> {
-        let own = Tail {
-            amount: self.own(),
-            cleared_at: self.cleared_at,
-            dates: self.dates,
-        };
+    fn parts_if_blocked(&self, blocked: Amount) -> impl Iterator<Item = Part> {
+        let own = (self.own(), self.cleared_at, self.dates);
+        let tails = self.tails.iter();
+        let tails = tails.map(|tail| (tail.amount, tail.cleared_at, tail.dates));
         let mut rest = blocked;
-        std::iter::once(&own)
-            .chain(&self.tails)
-            .map(|part| {
-                let blocked = rest.min(part.amount);
+        std::iter::once(own)
+            .chain(tails)
+            .map(move |(amount, cleared_at, dates)| {
+                let blocked = rest.min(amount);
                 rest = less(rest, blocked);
                 Part {
-                    amount: part.amount,
+                    amount,
                     blocked,
-                    cleared_at: part.cleared_at,
-                    dates: part.dates,
+                    cleared_at,
+                    dates,
                 }
             })
-            .collect()
     }
 
     /// Takes money out for a refund, at most what is left.
@@ -196,7 +192,7 @@ impl Hold {
     ) -> Option<(Amount, Option<Dates>)> {
         let before = match kept {
             Kept::All => None,
-            Kept::Blocked { before } => Some(self.parts_if_blocked(before)),
+            Kept::Blocked { before } => Some(self.parts_if_blocked(before).collect::<Vec<_>>()),
         };
         let freed = |position: usize, part: &Part| match &before {
             None => part.amount,
@@ -204,7 +200,7 @@ impl Hold {
         };
         let goes = |going: Amount| before.is_none() || !going.is_zero();
         let early = |part: &Part| part.dates.is_some_and(|it| it.eligible_at < cleared_at);
-        let parts = self.parts();
+        let parts: Vec<Part> = self.parts().collect();
         let mut going = parts.iter().enumerate();
         let moves = going.any(|(position, part)| early(part) && goes(freed(position, part)));
         let settled = if moves { settle(cleared_at) } else { None };
@@ -285,7 +281,7 @@ impl Hold {
     /// Takes new dates for every part. One part without a date keeps the whole hold: it must not go
     /// with the others.
     pub(super) fn date(&mut self, dates: impl Fn(&Part) -> Option<Dates>) {
-        let dated = self.parts().into_iter().map(|part| Tail {
+        let dated = self.parts().map(|part| Tail {
             dates: dates(&part),
             ..part.of(part.amount)
         });
@@ -298,6 +294,12 @@ impl Hold {
 
     /// Lays out the parts anew, the earliest that has money as the hold's own.
     fn arrange(&mut self, parts: Vec<Tail>) {
+        // As nearly always: no tails, and no room for any.
+        if let [own] = &parts[..] {
+            self.tails = Vec::new();
+            (self.cleared_at, self.dates) = (own.cleared_at, own.dates);
+            return;
+        }
         let fallback = parts.first().cloned();
         let mut laid: Vec<Tail> = Vec::with_capacity(parts.len());
         for part in parts.into_iter().filter(|part| !part.amount.is_zero()) {

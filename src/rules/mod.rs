@@ -13,6 +13,7 @@ mod block;
 pub mod by_hand;
 pub mod calendar;
 pub mod control;
+mod currency;
 mod debt_events;
 pub mod decide;
 pub mod deposit;

@@ -164,7 +164,7 @@ pub fn judge(claim: &Claim, clock: Clock) -> Judgement {
 
 /// The free money of each part that has dates.
 fn free_parts(hold: &Hold) -> impl Iterator<Item = (Amount, Dates)> {
-    hold.parts().into_iter().filter_map(|part| {
+    hold.parts().filter_map(|part| {
         let free = less(part.amount, part.blocked);
         part.dates
             .filter(|_| !free.is_zero())
@@ -200,7 +200,7 @@ fn obstacles(hold: &Hold, clock: Clock, by_limit: Option<Instant>) -> Vec<Obstac
     add(hold.anchor_at.is_none(), Obstacle::Pending);
     let undated = hold.anchor_at.is_some() && hold.dates.is_none();
     add(undated, Obstacle::NoCalendar);
-    let parts = hold.parts().into_iter().filter_map(|part| part.dates);
+    let parts = hold.parts().filter_map(|part| part.dates);
     let later = parts
         .map(|dates| dates.release_at)
         .filter(|at| *at > clock.now);
@@ -309,7 +309,7 @@ pub fn carry_over(claim: &mut Claim, portion: &Portion, calendars: &Calendars) -
         return None;
     }
     // What lay on that date until now: it only shrinks, so that no two moves have one cause.
-    let parts = claim.hold.parts().into_iter();
+    let parts = claim.hold.parts();
     let there = parts.filter(|part| part.dates.is_some_and(|it| it.release_at == due.release_at));
     let there: Vec<String> = there.map(|part| part.amount.to_string()).collect();
     let cause = format!("settlement:{}:{}", due.settlement_on, there.join("+"));

@@ -11,10 +11,11 @@ use super::money::{Amount, Currency, MoneyError};
 use super::order::{Order, Refund};
 
 /// Sums over the first refunds of an order, and over how many.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Sums {
     counted: usize,
-    parts: Option<Parts>,
+    /// Boxed: few orders have refunds.
+    parts: Option<Box<Parts>>,
 }
 
 /// No part of what an order is.
@@ -65,7 +66,7 @@ impl Order {
         let parts = self.parts(currency)?;
         self.sums = Sums {
             counted: self.refunds.len(),
-            parts: Some(parts),
+            parts: Some(Box::new(parts)),
         };
         Ok(())
     }
@@ -76,11 +77,12 @@ impl Order {
     }
 
     fn parts(&self, currency: Currency) -> Result<Parts, MoneyError> {
-        let Sums { counted, parts } = self.sums;
+        let Sums { counted, parts } = &self.sums;
+        let parts = parts.as_deref().copied();
         let parts = parts.unwrap_or_else(|| Parts::zero(currency));
         self.refunds
             .iter()
-            .skip(counted)
+            .skip(*counted)
             .try_fold(parts, Parts::with)
     }
 

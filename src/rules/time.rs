@@ -3,48 +3,52 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::fmt::temporal::DateTimePrinter;
 use jiff::tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase};
-use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// A point in time, cut to microseconds: what Postgres keeps and what the wire shows.
+///
+/// Kept as their number since 1970, half the size of a [`Timestamp`]: an order has up to a dozen.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Instant(Timestamp);
+pub struct Instant(i64);
 
 impl Instant {
     /// Cuts anything finer than a microsecond.
     #[must_use]
     pub fn new(at: Timestamp) -> Self {
-        let micros = at.as_nanosecond().div_euclid(1_000);
-        let nanos = micros.saturating_mul(1_000);
-        Self(Timestamp::from_nanosecond(nanos).unwrap_or(at))
+        let micros = i64::from(at.subsec_nanosecond().div_euclid(1_000));
+        Self(at.as_second() * 1_000_000 + micros)
     }
 
     /// The last instant that can be written: stands for "never".
-    pub const MAX: Self = Self(Timestamp::MAX);
+    pub const MAX: Self = Self(253_402_207_200_999_999);
 
     /// As the wire shows it.
-    fn written(self) -> String {
+    fn written(self) -> Text {
         const SECONDS: DateTimePrinter = DateTimePrinter::new().precision(Some(0));
         const MICROSECONDS: DateTimePrinter = DateTimePrinter::new().precision(Some(6));
-        let whole = self.0.subsec_nanosecond() == 0;
+        let whole = self.0 % 1_000_000 == 0;
         let printer = if whole { SECONDS } else { MICROSECONDS };
-        printer.timestamp_to_string(&self.0)
+        let mut text = Text::default();
+        let written = printer.print_timestamp(&self.timestamp(), &mut text);
+        written.expect("there is room for any instant");
+        text
     }
 
     /// So many hours later; `None` beyond the year 9999.
     #[must_use]
     pub fn plus_hours(self, hours: u32) -> Option<Self> {
-        let later = SignedDuration::from_hours(i64::from(hours));
-        self.0.checked_add(later).ok().map(Self)
+        let later = self.0 + i64::from(hours) * 3_600_000_000;
+        Some(Self(later)).filter(|later| *later <= Self::MAX)
     }
 
     /// What a clock in this zone shows.
     #[must_use]
     pub fn local(self, zone: &TimeZone) -> DateTime {
-        zone.to_datetime(self.0)
+        zone.to_datetime(self.timestamp())
     }
 
     /// When a clock in this zone shows that time: one that the zone skips is the first instant
@@ -58,16 +62,16 @@ impl Instant {
         if in_gap {
             zone.following(first)
                 .next()
-                .map(|transition| Self(transition.timestamp()))
+                .map(|transition| Self::new(transition.timestamp()))
         } else {
-            Some(Self(first))
+            Some(Self::new(first))
         }
     }
 
     /// The instant as `jiff` has it.
     #[must_use]
     pub fn timestamp(self) -> Timestamp {
-        self.0
+        Timestamp::from_microsecond(self.0).expect("made of a timestamp")
     }
 }
 
@@ -79,6 +83,28 @@ pub fn zone(name: &str) -> Option<TimeZone> {
     (!zone.is_unknown()).then_some(zone)
 }
 
+/// An instant as it is written; events have several, so that each makes no allocation of its own.
+#[derive(Default)]
+struct Text {
+    bytes: [u8; 32],
+    length: usize,
+}
+
+impl Text {
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..self.length]).expect("made of texts")
+    }
+}
+
+impl jiff::fmt::Write for Text {
+    fn write_str(&mut self, text: &str) -> Result<(), jiff::Error> {
+        let end = self.length + text.len();
+        self.bytes[self.length..end].copy_from_slice(text.as_bytes());
+        self.length = end;
+        Ok(())
+    }
+}
+
 impl From<Timestamp> for Instant {
     fn from(at: Timestamp) -> Self {
         Self::new(at)
@@ -88,7 +114,7 @@ impl From<Timestamp> for Instant {
 impl fmt::Display for Instant {
     /// UTC with `Z`; no fraction when it is zero, else six digits.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.written())
+        f.write_str(self.written().as_str())
     }
 }
 
@@ -100,7 +126,7 @@ impl fmt::Debug for Instant {
 
 impl Serialize for Instant {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.written())
+        serializer.serialize_str(self.written().as_str())
     }
 }
 

@@ -59,14 +59,17 @@ fn simulate(args: &SimulateArgs, out: impl Write, refusals: impl Write) -> anyho
         // What is wrong with the input was said the first time.
         let two = follow(args, Releases::new(io::sink()), other, &ids)?.0;
         difference::show(&mut out, &one, &two)?;
-        one.sink.refused()
+        two.into_sink();
+        one.into_sink().refused()
     } else if args.summary {
         let (end, messages) = follow(args, Summary::new(refusals), own, &HashSet::new())?;
-        summary::show(&mut out, &end, messages)?
+        let refused = summary::show(&mut out, &end, messages)?;
+        end.into_sink();
+        refused
     } else {
         let sink = JsonLines::new(&mut out, refusals, &args.name);
         let (end, _) = follow(args, sink, own, &HashSet::new())?;
-        end.sink.finish()?
+        end.into_sink().finish()?
     };
     out.flush()?;
     Ok(refused)

@@ -41,7 +41,7 @@ impl<S: Sink> Simulation<S> {
                 }
                 self.say_all(&key.0, &outcome.entries)?;
                 self.taken_up(place, &key, line, &outcome)?;
-                if let Some(id) = id.filter(|(_, kind, _)| *kind == fact.key().kind) {
+                if let Some(id) = id.filter(|(_, kind, _)| *kind == fact.key_parts().0) {
                     let home = || fact.order.clone();
                     self.orders.homes.entry(id).or_insert_with(home);
                 }

@@ -63,10 +63,11 @@ impl<W: Write, E: Write> Sink for JsonLines<W, E> {
         let Said {
             merchant, entry, ..
         } = said;
+        let subject = entry.subject();
         let line = Line {
             event_type: said.event_type,
-            event_id: entry.event_id(merchant).0,
-            subject: &entry.subject(),
+            event_id: entry.event_id_about(merchant, &subject).0,
+            subject: &subject,
             merchant: merchant.as_str(),
             sequence: said.sequence,
             previous: said.previous,

@@ -1,5 +1,6 @@
 //! The orders that a run remembers: by id, by place, and for how long.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 
 use foldhash::fast::RandomState;
@@ -23,17 +24,13 @@ pub(super) struct Case {
     finished_at: Option<Instant>,
 }
 
-/// Orders of one id: nearly always one, since merchants rarely share ids.
-struct Namesakes {
-    first: usize,
-    more: Vec<usize>,
-}
-
 #[derive(Default)]
 pub(super) struct Orders {
     cases: Vec<Option<Box<Case>>>,
     vacant: Vec<usize>,
-    by_id: HashMap<OrderId, Namesakes, RandomState>,
+    /// The place of the order of each id, and of its namesakes: merchants rarely share ids.
+    by_id: HashMap<OrderId, usize, RandomState>,
+    namesakes: HashMap<OrderId, Vec<usize>, RandomState>,
     /// The order that each refund and dispute belongs to.
     pub(super) homes: HashMap<OwnId, OrderId, RandomState>,
     /// Finished orders in the order in which they finished.
@@ -89,9 +86,7 @@ impl Orders {
 
     /// The place of an order; one that nobody has heard of gets one.
     pub(super) fn find_or_make(&mut self, (merchant, order): &OrderKey) -> usize {
-        let others = self.by_id.get(order);
-        let places = others.into_iter().flat_map(Namesakes::all);
-        let found = places.into_iter().find(|place| {
+        let found = self.places(order).find(|place| {
             self.at(*place)
                 .is_some_and(|case| case.order.merchant == *merchant)
         });
@@ -113,29 +108,33 @@ impl Orders {
                 self.cases.len() - 1
             }
         };
-        match self.by_id.get_mut(order) {
-            Some(namesakes) => namesakes.more.push(place),
-            None => {
-                let more = Vec::new();
-                let first = place;
-                let namesakes = Namesakes { first, more };
-                self.by_id.insert(order.clone(), namesakes);
+        match self.by_id.entry(order.clone()) {
+            Entry::Vacant(free) => {
+                free.insert(place);
+            }
+            Entry::Occupied(_) => {
+                let namesakes = self.namesakes.entry(order.clone());
+                namesakes.or_default().push(place);
             }
         }
         place
     }
 
+    /// The places of the orders of this id.
+    fn places(&self, order: &OrderId) -> impl Iterator<Item = usize> {
+        let first = self.by_id.get(order).into_iter();
+        let more = self.namesakes.get(order).into_iter().flatten();
+        first.chain(more).copied()
+    }
+
     /// The orders of other merchants under the same id.
     pub(super) fn namesakes(&self, place: usize) -> Vec<&Order> {
         let order = self.at(place).map(|case| &case.order.id);
-        let Some(namesakes) = order.and_then(|id| self.by_id.get(id)) else {
+        let Some(order) = order.filter(|id| self.namesakes.contains_key(*id)) else {
             return Vec::new();
         };
-        if namesakes.more.is_empty() {
-            return Vec::new();
-        }
-        let others = namesakes.all().filter(|other| *other != place);
-        others
+        self.places(order)
+            .filter(|other| *other != place)
             .filter_map(|other| self.at(other))
             .map(|case| &case.order)
             .collect()
@@ -219,21 +218,16 @@ impl Orders {
             let key = (order.merchant.clone(), FactKind::DisputeOpened, id);
             self.homes.remove(&key);
         }
-        let Some(namesakes) = self.by_id.get_mut(&order.id) else {
+        let places: Vec<usize> = self.places(&order.id).filter(|it| *it != place).collect();
+        let Some((first, more)) = places.split_first() else {
+            self.by_id.remove(&order.id);
             return;
         };
-        namesakes.more.retain(|other| *other != place);
-        if namesakes.first == place {
-            match namesakes.more.pop() {
-                Some(other) => namesakes.first = other,
-                None => drop(self.by_id.remove(&order.id)),
-            }
+        self.by_id.insert(order.id.clone(), *first);
+        if more.is_empty() {
+            self.namesakes.remove(&order.id);
+        } else {
+            self.namesakes.insert(order.id.clone(), more.to_vec());
         }
-    }
-}
-
-impl Namesakes {
-    fn all(&self) -> impl Iterator<Item = usize> {
-        std::iter::once(self.first).chain(self.more.iter().copied())
     }
 }

@@ -138,15 +138,15 @@ fn put_off(run: &mut Run, number: usize, hold: usize, day: i64, until: &mut BTre
     let Some(mut claim) = claim(run, hold) else {
         return;
     };
-    let first = |parts: Vec<Part>| {
-        let parts = parts.into_iter().filter(|part| !part.amount.is_zero());
+    let first = |hold: &Hold| {
+        let parts = hold.parts().filter(|part| !part.amount.is_zero());
         let dates = parts.filter_map(|part| part.dates);
         dates.map(|it| it.release_at).min()
     };
-    let before = first(claim.hold.parts());
+    let before = first(&claim.hold);
     let cause = format!("operation:{number}");
     if let Ok(entry) = by_hand::extend(&mut claim, at(day * DAY), &Calendars::default(), cause) {
-        let after = first(claim.hold.parts());
+        let after = first(&claim.hold);
         assert!(before <= after, "a date moves forward");
         run.journal.push(entry);
         run.order.holds[hold] = claim.hold;

@@ -52,11 +52,11 @@ fn due_at(hold: &Hold, release: &ReleaseIssued) -> Option<Instant> {
     let on = release
         .settlement_date
         .filter(|_| release.reason == ReleaseReason::Due)?;
-    let parts = hold.parts();
-    let was = |part: &&Part| {
+    let mut parts = hold.parts();
+    let was = |part: &Part| {
         part.dates.is_some_and(|it| it.settlement_on == on)
             && release.gross <= less(part.amount, part.blocked)
     };
-    let dates = parts.iter().find(was)?.dates?;
+    let dates = parts.find(was)?.dates?;
     Some(dates.release_at)
 }

@@ -170,6 +170,6 @@ fn minimum(claim: &Claim, circumstances: &Circumstances) -> (bool, Finding) {
 
 /// The part that goes next: the first of which something is not blocked.
 pub(super) fn next_free(hold: &Hold) -> Option<crate::rules::hold::Part> {
-    let mut parts = hold.parts().into_iter();
+    let mut parts = hold.parts();
     parts.find(|part| part.blocked < part.amount)
 }

@@ -96,7 +96,7 @@ impl OfOrder<'_> {
 }
 
 fn parts(hold: &Hold) -> Vec<PartExplained> {
-    let parts = hold.parts().into_iter();
+    let parts = hold.parts();
     let parts = parts.filter(|part| !part.amount.is_zero());
     parts
         .map(|part| PartExplained {

@@ -194,7 +194,7 @@ fn settles_on(claim: &Claim, now: Instant, circumstances: &Circumstances) -> Opt
 
 /// When the first part that is blocked would be eligible without the block.
 fn blocked_since(hold: &Hold) -> Option<Instant> {
-    let mut parts = hold.parts().into_iter();
+    let mut parts = hold.parts();
     let part = parts.find(|part| !part.blocked.is_zero())?;
     part.dates.map(|dates| dates.eligible_at)
 }
