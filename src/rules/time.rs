@@ -41,8 +41,9 @@ impl Instant {
     /// So many hours later; `None` beyond the year 9999.
     #[must_use]
     pub fn plus_hours(self, hours: u32) -> Option<Self> {
-        let later = self.0 + i64::from(hours) * 3_600_000_000;
-        Some(Self(later)).filter(|later| *later <= Self::MAX)
+        let later = i64::from(hours).checked_mul(3_600_000_000)?;
+        let later = Self(self.0.checked_add(later)?);
+        (later <= Self::MAX).then_some(later)
     }
 
     /// What a clock in this zone shows.
