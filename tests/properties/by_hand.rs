@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use holdback::rules::by_hand;
 use holdback::rules::calendar::Calendars;
 use holdback::rules::decide::{self, World};
-use holdback::rules::hold::Part;
+use holdback::rules::hold::Hold;
 use holdback::rules::money::Amount;
 use holdback::rules::order::{Block, BlockKind};
 use holdback::rules::recovery::Purse;
