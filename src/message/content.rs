@@ -34,14 +34,13 @@ impl Content {
         content
     }
 
-    /// The length of a value's text, then the text.
+    /// The length of a value's text in eight bytes, then the text.
     fn value(&mut self, value: impl Display) {
-        const LENGTH: usize = size_of::<u64>();
-        let start = self.0.len() + LENGTH;
-        self.0.extend_from_slice(&[0; LENGTH]);
+        let start = self.0.len();
+        self.0.extend_from_slice(&[0; 8]);
         write!(self.0, "{value}").expect("writing to memory does not fail");
-        let length = u64::try_from(self.0.len() - start).unwrap_or(u64::MAX);
-        self.0[start - LENGTH..start].copy_from_slice(&length.to_be_bytes());
+        let length = u64::try_from(self.0.len() - start - 8).unwrap_or(u64::MAX);
+        self.0[start..start + 8].copy_from_slice(&length.to_be_bytes());
     }
 
     fn field(&mut self, name: &str, value: impl Display) {

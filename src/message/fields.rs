@@ -322,13 +322,12 @@ pub(super) fn string(raw: &str) -> Result<Cow<'_, str>, Fault> {
     if !raw.starts_with('"') {
         return Err(Fault::new(Reason::Schema, "must be a string"));
     }
-    let text = match raw.get(1..raw.len() - 1) {
+    let plain = raw.get(1..raw.len() - 1);
+    let Key(text) = match plain.filter(|text| !text.contains('\\')) {
         // Nothing is escaped: it stands there as it is.
-        Some(plain) if !plain.contains('\\') => Cow::Borrowed(plain),
-        _ => {
-            let Key(text) = serde_json::from_str(raw)
-                .map_err(|e| Fault::new(Reason::Malformed, e.to_string()))?;
-            text
+        Some(plain) => Key(Cow::Borrowed(plain)),
+        None => {
+            serde_json::from_str(raw).map_err(|e| Fault::new(Reason::Malformed, e.to_string()))?
         }
     };
     if text.chars().any(char::is_control) {

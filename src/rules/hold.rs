@@ -103,11 +103,10 @@ impl Hold {
     }
 
     fn parts_if_blocked(&self, blocked: Amount) -> impl Iterator<Item = Part> {
-        let own = (self.own(), self.cleared_at, self.dates);
         let tails = self.tails.iter();
         let tails = tails.map(|tail| (tail.amount, tail.cleared_at, tail.dates));
         let mut rest = blocked;
-        std::iter::once(own)
+        std::iter::once((self.own(), self.cleared_at, self.dates))
             .chain(tails)
             .map(move |(amount, cleared_at, dates)| {
                 let blocked = rest.min(amount);
