@@ -3,7 +3,7 @@
 //!
 //! Guarantees that nothing is planted unless the feature `planted-bugs` was built in and
 //! `PLANTED_BUG` names the bug (`FAULT_POINT` the point and how often it is passed first,
-//! as in `after-commit:7`); a build without the feature answers `false` at compile time.
+//! as in `after-commit:7`; `STOP_ORDER` a file with the point to stand still at); a build without the feature answers `false` at compile time.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -43,6 +43,19 @@ pub enum Bug {
     TrustInput,
     /// What contradicts the journal in the output topics is overlooked.
     TrustOutput,
+    /// A slow or doubtful Kafka transaction is taken for lost and sent again by a new producer, and
+    /// nothing is read back.
+    SendAgain,
+    /// A publisher looks once whether it may be one, and fences nobody.
+    IgnoreLease,
+    /// A position that another process has moved is taken for lost input.
+    HaltOvertaken,
+    /// A worker that is told to stop moves its positions past what it has fetched and not applied.
+    CloseAhead,
+    /// A database without room is taken for a fault of the messages.
+    BuryWithoutRoom,
+    /// Clocks that disagree are believed.
+    TrustClocks,
 }
 
 impl Bug {
@@ -66,6 +79,12 @@ impl Bug {
             Self::PositionFirst => "position-first",
             Self::TrustInput => "trust-input",
             Self::TrustOutput => "trust-output",
+            Self::SendAgain => "send-again",
+            Self::IgnoreLease => "ignore-lease",
+            Self::HaltOvertaken => "halt-overtaken",
+            Self::CloseAhead => "close-ahead",
+            Self::BuryWithoutRoom => "bury-without-room",
+            Self::TrustClocks => "trust-clocks",
         }
     }
 }
@@ -130,6 +149,21 @@ impl Point {
     }
 }
 
+/// Lets the process stand still, until somebody lets it go on, when the file that `STOP_ORDER` names
+/// holds this point's name. Who finds the file gone knows that it was obeyed.
+fn stand_still(point: Point, order: &str) {
+    let ordered = std::fs::read_to_string(order).is_ok_and(|name| name == point.name());
+    // Of two threads at the point one obeys.
+    if ordered && std::fs::remove_file(order).is_ok() {
+        tracing::info!(point = point.name(), "standing still");
+        let pid = std::process::id().to_string();
+        let stopped = std::process::Command::new("kill")
+            .args(["-s", "STOP", &pid])
+            .status();
+        drop(stopped);
+    }
+}
+
 /// Ends the process, without unwinding or flushing anything, when it was told to at this point.
 #[expect(
     clippy::disallowed_methods,
@@ -139,6 +173,9 @@ pub fn reached(point: Point) {
     static PASSED: AtomicU32 = AtomicU32::new(0);
     if !cfg!(feature = "planted-bugs") {
         return;
+    }
+    if let Ok(order) = std::env::var("STOP_ORDER") {
+        stand_still(point, &order);
     }
     let Ok(wanted) = std::env::var("FAULT_POINT") else {
         return;

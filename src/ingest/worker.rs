@@ -137,6 +137,21 @@ impl Worker {
                 Err(error) => tracing::debug!(%error, "reading was disturbed"),
             }
         }
+        if is_planted(Bug::CloseAhead)
+            && let Ok(Polled::Records(records)) = input.poll_batch(&limits)
+            && let Some(records) = self.fitting(input, records)
+        {
+            let from = self.expected();
+            drop(self.handle.block_on(self.ingest.pass_over(&records, &from)));
+        }
+    }
+
+    /// Where the database should have every partition that is owned.
+    fn expected(&self) -> Positions {
+        let owned = self.assignment.partitions.iter();
+        owned
+            .map(|(partition, owned)| (partition.clone(), owned.next))
+            .collect()
     }
 
     fn forget(&mut self) {
@@ -230,12 +245,7 @@ impl Worker {
             return;
         };
         let mut batch = Batch::read(records, &self.setup.rules);
-        let mut expected: Positions = self
-            .assignment
-            .partitions
-            .iter()
-            .map(|(partition, owned)| (partition.clone(), owned.next))
-            .collect();
+        let mut expected = self.expected();
         let stops = loop {
             self.setup.heartbeat.beat();
             match self
@@ -253,6 +263,12 @@ impl Worker {
                 }
                 Err(StoreError::LostPartition) => {
                     telemetry::ingest_retry("lost_partition");
+                    if is_planted(Bug::HaltOvertaken) {
+                        let halts = expected
+                            .into_keys()
+                            .map(|key| (key, "overtaken".to_owned()));
+                        return self.halt(input, &halts.collect::<Vec<_>>());
+                    }
                     tracing::warn!("a position was moved by another process; looking again");
                     return self.take_again(input);
                 }

@@ -111,6 +111,9 @@ impl<'a> Session<'a> {
             return Ok(());
         }
         self.asked = Some(Moment::now());
+        if is_planted(Bug::TrustClocks) {
+            return Ok(());
+        }
         let Some(clock_of_broker) = &self.clock else {
             // Nobody can tell any more.
             let noted = self.setup.store.note_clocks(self.epoch, None);
@@ -150,6 +153,7 @@ impl<'a> Session<'a> {
                 self.leased = renewed;
                 Ok(())
             }
+            _ if is_planted(Bug::IgnoreLease) => Ok(()),
             _ => Err(SessionError::Lost),
         }
     }
@@ -209,6 +213,7 @@ impl<'a> Session<'a> {
         let out = out.map(|event| event_record(event, topics));
         let dead = dead.iter().map(|letter| letter_record(letter, topics));
         match self.producer.send_batch(out.chain(dead)) {
+            Ok(sent) if is_planted(Bug::SendAgain) && sent.took.as_secs() > 0 => {}
             Ok(sent) if !sent.rotate => return Ok(()),
             Ok(_) => {
                 tracing::info!("a slow or doubtful Kafka transaction: the producer is replaced")
@@ -224,6 +229,9 @@ impl<'a> Session<'a> {
         // A new producer fences all others: who has lost the lease must not open one.
         self.renew_lease()?;
         self.producer = OutputProducer::open(&self.setup.kafka, PATIENCE)?;
+        if is_planted(Bug::SendAgain) {
+            return self.send(lines, letters);
+        }
         Ok(())
     }
 
@@ -246,6 +254,9 @@ impl<'a> Session<'a> {
         }
         if is_planted(Bug::LoseEvents) || is_planted(Bug::BelieveKafka) {
             events.extend(self.sent.clone());
+        }
+        if is_planted(Bug::SendAgain) {
+            events = self.sent.drain().collect();
         }
         self.compare(&events)?;
         let published: Vec<Number> = events.into_iter().map(|(number, _)| number).collect();

@@ -66,7 +66,7 @@ use jiff::civil::Date;
 use sqlx::{PgPool, Postgres, Transaction};
 
 use crate::clock::{self, Clock};
-use crate::planted::{self, Point};
+use crate::planted::{self, Bug, Point, is_planted};
 use crate::rules::control::day_of;
 use crate::rules::time::Instant;
 
@@ -143,6 +143,9 @@ fn failed(what: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
             .map(|code| code.into_owned());
         match (&source, code.as_deref()) {
             (_, Some("23505")) => StoreError::Raced,
+            (_, Some(code)) if code.starts_with("53") && is_planted(Bug::BuryWithoutRoom) => {
+                StoreError::Data { what, source }
+            }
             (_, Some(code)) if code.starts_with("22") || code.starts_with("23") => {
                 StoreError::Data { what, source }
             }

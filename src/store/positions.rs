@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::types::{column, unreadable};
 use super::{Store, StoreError, Tx, failed};
 use crate::clock;
+use crate::planted::{Bug, is_planted};
 use crate::rules::time::Instant;
 
 /// A partition of an input topic, by the topic's actual name.
@@ -129,6 +130,7 @@ impl Gate {
     /// Closed where the database's clock and this process's disagree by this much.
     fn under(self, apart: Duration) -> Self {
         match clock::disagreement("this process and the database", apart) {
+            Some(_) if is_planted(Bug::TrustClocks) => self,
             None => self,
             behind => Self {
                 moment: None,

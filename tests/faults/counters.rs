@@ -41,6 +41,18 @@ impl Counters {
         begin.map(|(_, count)| count).sum()
     }
 
+    /// Those whose name begins so, in brackets.
+    pub fn those_of(&self, prefix: &str) -> String {
+        let begin = self.0.iter().filter(|(name, _)| name.starts_with(prefix));
+        let told: Vec<String> = begin
+            .map(|(name, count)| format!("{name} {count}"))
+            .collect();
+        if told.is_empty() {
+            return String::new();
+        }
+        format!(" ({})", told.join(", "))
+    }
+
     pub fn merge(&mut self, other: &Self) {
         for (name, count) in &other.0 {
             self.add(name, *count);

@@ -67,6 +67,8 @@ pub struct World<'a> {
     pub hangs: PathBuf,
     /// Of processes that are not in a slot any more.
     pub logs: Vec<PathBuf>,
+    /// The settlement instant of the merchants M.
+    pub boundary: Timestamp,
     looked: Instant,
 }
 
@@ -97,6 +99,7 @@ pub fn play(
         bug,
         hangs: folder.join("hanging.txt"),
         logs: Vec::new(),
+        boundary: Timestamp::UNIX_EPOCH,
         looked: Instant::now(),
     };
     let log = folder.join("sent.jsonl");
@@ -145,10 +148,12 @@ impl World<'_> {
         let now = Timestamp::from_microsecond(wall_us()).expect("an instant");
         let ahead = if script.has_a_boundary() { 8 } else { -60 };
         let boundary = full_minute_after(now, ahead);
+        self.boundary = boundary;
         let shape = Shape {
             seconds: script.seconds,
             orders_per_second: script.orders_per_second,
             merchants: 3,
+            first: 0,
         };
         let plan = Plan::of(script.seed, shape, now, boundary);
         self.counters.add("input: sent again", plan.duplicates);
@@ -211,6 +216,7 @@ impl World<'_> {
         for slot in &mut self.slots {
             slot.tick(self.bed, &mut self.counters)?;
         }
+        self.note_obeyed();
         if self.looked.elapsed() > Duration::from_secs(1) {
             self.looked = Instant::now();
             for slot in &self.slots {
@@ -241,13 +247,9 @@ impl World<'_> {
         Ok(())
     }
 
-    /// Waits until nothing is under way any more, ends the processes, and checks.
-    fn finish(&mut self, script: &Script, log: &std::path::Path) -> Checked {
-        let mut found = Vec::new();
+    /// Waits until nothing is under way any more.
+    pub fn drain(&mut self, script: &Script, log: &std::path::Path) -> Result<(), String> {
         let began = Instant::now();
-        for slot in &mut self.slots {
-            slot.resume();
-        }
         loop {
             let state = self
                 .runtime
@@ -256,25 +258,19 @@ impl World<'_> {
             let Some(state) = state else { break };
             if began.elapsed() > script.drain {
                 let seconds = script.drain.as_secs();
-                found.push(format!(
+                return Err(format!(
                     "drained: not {seconds} s after the last fault: {state}"
                 ));
-                break;
             }
-            if let Err(complaint) = self.idle(Duration::from_millis(200)) {
-                found.push(complaint);
-                break;
-            }
+            self.idle(Duration::from_millis(200))?;
         }
         let millis = u64::try_from(began.elapsed().as_millis()).expect("few");
         self.counters.add("milliseconds to drain", millis);
-        for slot in &mut self.slots {
-            if let Err(complaint) = slot.end() {
-                found.push(complaint);
-            }
-        }
-        self.count_the_proxies();
-        let repeats_allowed = script.faults.iter().any(|fault| fault.may_repeat());
+        Ok(())
+    }
+
+    /// Holds topics and tables against what was sent so far.
+    pub fn check(&mut self, script: &Script, log: &std::path::Path) -> checker::Report {
         let logs = self
             .logs
             .iter()
@@ -283,22 +279,41 @@ impl World<'_> {
             sent: log,
             hangs: &self.hangs,
             logs: logs.cloned().collect(),
-            repeats_allowed,
+            repeats_allowed: script.faults.iter().any(|fault| fault.may_repeat()),
         };
         let report = self.runtime.block_on(checker::check(self.bed, &input));
-        found.extend(report.complaints);
         if report.repeats > 0 {
             self.counters
                 .add("repeats in the topics, counted", report.repeats);
             say(&format!("seed {}: {} repeats", script.seed, report.repeats));
         }
+        report
+    }
+
+    /// Waits until nothing is under way any more, ends the processes, and checks.
+    fn finish(&mut self, script: &Script, log: &std::path::Path) -> Checked {
+        for slot in &mut self.slots {
+            slot.resume();
+        }
+        let mut found: Vec<String> = self.drain(script, log).err().into_iter().collect();
+        for slot in &mut self.slots {
+            found.extend(slot.end().err());
+        }
+        self.count_the_proxies();
+        let mut report = self.check(script, log);
+        found.append(&mut report.complaints);
         let ending = script.faults.iter().filter(|fault| fault.ends());
         let ending: Vec<Fault> = ending.copied().collect();
         if found.is_empty()
             && let Some(how) = ending.choose(&mut self.random)
-            && let Err(complaint) = self.lose_input(*how)
         {
-            found.push(complaint);
+            match how {
+                Fault::Restore => match self.restore(script, log) {
+                    Ok(complaints) => found.extend(complaints),
+                    Err(complaint) => found.push(complaint),
+                },
+                how => found.extend(self.lose_input(*how).err()),
+            }
         }
         Checked {
             found,

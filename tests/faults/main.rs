@@ -22,6 +22,7 @@ mod history;
 #[cfg(feature = "planted-bugs")]
 mod planted;
 mod proxy;
+mod restored;
 mod runs;
 mod servers;
 mod slots;

@@ -5,7 +5,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::counters::Counters;
@@ -30,6 +30,12 @@ const SETTINGS: &[(&str, &str)] = &[
     ("HOLDBACK_SHUTDOWN_DEADLINE_SECONDS", "5"),
 ];
 
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.take_back_the_order();
+    }
+}
+
 /// One process, which comes back whenever it ends.
 pub struct Slot {
     pub number: usize,
@@ -39,6 +45,9 @@ pub struct Slot {
     pub paused: bool,
     /// The point at which it is going to crash.
     pub point: Option<String>,
+    /// Where it is told at which point to stand still, and for how long it was told to.
+    order: PathBuf,
+    ordered: Option<Duration>,
     asked_to_end: Option<Instant>,
     pub logs: Vec<PathBuf>,
 }
@@ -53,6 +62,9 @@ impl Slot {
         let database = by_way_of(&bed.database_url, &links.postgres);
         settings.push(("HOLDBACK_KAFKA_BROKERS".to_owned(), brokers));
         settings.push(("HOLDBACK_DATABASE_URL".to_owned(), database));
+        let unique = format!("stop-{}-{:08x}", bed.name, rand::random::<u32>());
+        let order = Path::new(env!("CARGO_TARGET_TMPDIR")).join(unique);
+        settings.push(("STOP_ORDER".to_owned(), order.display().to_string()));
         if let Some(bug) = bug {
             settings.push(("PLANTED_BUG".to_owned(), bug.to_owned()));
         }
@@ -63,12 +75,15 @@ impl Slot {
             restart_at: Instant::now(),
             paused: false,
             point: None,
+            order,
+            ordered: None,
             asked_to_end: None,
             logs: Vec::new(),
         }
     }
 
     pub fn start(&mut self, bed: &TestBed) {
+        self.take_back_the_order();
         let mut settings: Vec<(&str, &str)> = self
             .settings
             .iter()
@@ -104,6 +119,7 @@ impl Slot {
         self.process = None;
         self.restart_at = Instant::now() + Duration::from_millis(300);
         let point = self.point.take();
+        self.take_back_the_order();
         match (status.code(), status.signal(), point) {
             (_, Some(ABORT), Some(point)) => {
                 let (name, _) = point.split_once(':').unwrap_or((&point, ""));
@@ -130,6 +146,7 @@ impl Slot {
             return false;
         };
         self.point = None;
+        self.take_back_the_order();
         self.restart_at = Instant::now() + Duration::from_millis(100);
         process.kill();
         true
@@ -159,6 +176,35 @@ impl Slot {
         };
         process.pause();
         self.paused = true;
+        self.stands_still()
+    }
+
+    /// Tells it to stand still for so long at a point that it comes to.
+    pub fn order_to_stop(&mut self, point: &str, long: Duration) {
+        self.take_back_the_order();
+        std::fs::write(&self.order, point).expect("an order");
+        self.ordered = Some(long);
+    }
+
+    /// For how long it stands still now, if it has just obeyed the order.
+    pub fn has_obeyed(&mut self) -> Option<Duration> {
+        let long = self.ordered.filter(|_| !self.order.exists())?;
+        self.ordered = None;
+        self.paused = self.stands_still();
+        self.paused.then_some(long)
+    }
+
+    /// It may have been obeyed already.
+    fn take_back_the_order(&mut self) {
+        drop(std::fs::remove_file(&self.order));
+        self.ordered = None;
+    }
+
+    /// Whether the operating system says so, within a moment.
+    fn stands_still(&self) -> bool {
+        let Some(process) = &self.process else {
+            return false;
+        };
         let stat = format!("/proc/{}/stat", process.id());
         let until = Instant::now() + Duration::from_secs(1);
         while Instant::now() < until {

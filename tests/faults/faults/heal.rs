@@ -2,13 +2,17 @@
 
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rand::RngExt;
 use sqlx::{Executor, Row};
 
 use super::{Heal, Healing};
 use crate::history::World;
+
+/// The group's session in [`crate::slots`], and the publisher's lease.
+const SESSION: Duration = Duration::from_secs(3);
+const LEASE: Duration = Duration::from_secs(15);
 
 impl World<'_> {
     /// Ends the faults whose time is over, or all of them.
@@ -27,7 +31,16 @@ impl World<'_> {
 
     fn heal(&mut self, what: Healing) -> Result<(), String> {
         match what {
-            Healing::Resume(slot) => self.slots[slot].resume(),
+            Healing::Resume(slot, since) => {
+                let stood = since.elapsed();
+                self.slots[slot].resume();
+                let session = u64::from(stood > SESSION);
+                self.counters
+                    .add("pause: past the group's session", session);
+                let lease = u64::from(stood > LEASE);
+                self.counters
+                    .add("sleep: past the publisher's lease", lease);
+            }
             Healing::Weather(slot) => self.servers.links[slot].heal(),
             Healing::Leave(mut member) => {
                 let joined = member.process.as_ref().is_some_and(|process| {

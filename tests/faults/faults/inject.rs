@@ -13,6 +13,9 @@ use crate::servers::CONNECTIONS;
 use crate::slots::Slot;
 use crate::upstream::Hanging;
 
+/// Processes without the feature have no points.
+const POINTS: bool = cfg!(feature = "planted-bugs");
+
 impl World<'_> {
     fn some_slot(&mut self) -> usize {
         let count = self.slots.len();
@@ -37,19 +40,21 @@ impl World<'_> {
                 }
             }
             Fault::Point => self.crash_at_a_point(slot),
-            Fault::Pause => self.pause(&[slot], 500, 7_000, "pause: past the group's session"),
+            Fault::Pause if !POINTS || self.random.random() => self.pause(&[slot], 500, 7_000),
+            Fault::Pause => {
+                let point = Point::ALL[self.random.random_range(0..Point::ALL.len())];
+                let long = Duration::from_millis(self.random.random_range(500..7_000));
+                self.slots[slot].order_to_stop(point.name(), long);
+            }
             Fault::Sleep => {
-                // Of all who sleep at once nobody can be overtaken.
-                let count = self.random.random_range(1..=self.slots.len());
-                let sleepers: Vec<usize> = (slot..slot + count)
-                    .map(|slot| slot % self.slots.len())
-                    .collect();
-                self.pause(
-                    &sleepers,
-                    16_000,
-                    34_000,
-                    "sleep: past the publisher's lease",
-                );
+                let count = self.slots.len();
+                let slots = (slot..slot + count).map(|slot| slot % count);
+                let awake: Vec<usize> = slots.filter(|slot| !self.slots[*slot].paused).collect();
+                // Of all who sleep at once nobody can be overtaken: mostly one stays awake.
+                let all = self.random.random_range(0..4) == 0;
+                let most = awake.len() - usize::from(!all && !awake.is_empty());
+                let sleepers = self.random.random_range(0..=most);
+                self.pause(&awake[..sleepers], 16_000, 34_000);
             }
             Fault::Term => {
                 let told = self.slots[slot].terminate();
@@ -91,7 +96,7 @@ impl World<'_> {
                     self.after(5_000, 9_000, Healing::Part(Box::new(twin)));
                 }
             }
-            Fault::Recreated | Fault::Truncated => {}
+            Fault::Recreated | Fault::Truncated | Fault::Restore => {}
             Fault::Hang => {
                 let hanging = Hanging::begin(self.bed)?;
                 self.after(5_000, 7_000, Healing::Abort(hanging));
@@ -111,13 +116,25 @@ impl World<'_> {
         self.slots[slot].crash_at(self.bed, &point);
     }
 
-    fn pause(&mut self, slots: &[usize], least: u64, most: u64, long: &str) {
+    /// Whoever stands still at a point goes on after its time.
+    pub fn note_obeyed(&mut self) {
+        for number in 0..self.slots.len() {
+            if let Some(long) = self.slots[number].has_obeyed() {
+                self.counters.add("pause: SIGSTOP at a point", 1);
+                let what = Healing::Resume(number, Instant::now());
+                let at = Instant::now() + long;
+                self.heals.push(Heal { at, what });
+            }
+        }
+    }
+
+    fn pause(&mut self, slots: &[usize], least: u64, most: u64) {
         let duration = self.random.random_range(least..most);
         for slot in slots {
             if self.slots[*slot].pause() {
                 self.counters.add("pause: SIGSTOP", 1);
-                self.counters.add(long, u64::from(duration > 4_000));
-                self.after(duration, duration + 1, Healing::Resume(*slot));
+                let resume = Healing::Resume(*slot, Instant::now());
+                self.after(duration, duration + 1, resume);
             }
         }
     }
@@ -159,13 +176,10 @@ impl World<'_> {
         };
         for links in &self.servers.links {
             links.kafka.play(kind, trick);
-        }
-        if fault == Fault::Init {
-            // A producer is made when another's transaction failed.
-            for links in &self.servers.links {
-                links.kafka.cut();
-                links.kafka.heal();
-                links.kafka.play(kind, trick);
+            if fault == Fault::Init {
+                // A producer is made after another's transaction was slow.
+                let slow = Trick::Hold(Duration::from_millis(1_300));
+                links.kafka.play(END_TXN, slow);
             }
         }
     }

@@ -39,10 +39,11 @@ pub enum Fault {
     Lag,
     Recreated,
     Truncated,
+    Restore,
 }
 
 impl Fault {
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Kill,
         Self::Point,
         Self::Pause,
@@ -67,6 +68,7 @@ impl Fault {
         Self::Lag,
         Self::Recreated,
         Self::Truncated,
+        Self::Restore,
     ];
 
     /// As `--fault` names it; the counters begin with it.
@@ -96,6 +98,7 @@ impl Fault {
             Self::Lag => "lag",
             Self::Recreated => "recreated",
             Self::Truncated => "truncated",
+            Self::Restore => "restore",
         }
     }
 
@@ -106,7 +109,7 @@ impl Fault {
 
     /// Whether it is what a history ends with.
     pub fn ends(self) -> bool {
-        matches!(self, Self::Recreated | Self::Truncated)
+        matches!(self, Self::Recreated | Self::Truncated | Self::Restore)
     }
 
     /// Whether Kafka's protocol itself can make repeats of it, which then must be counted.
@@ -126,7 +129,8 @@ impl Fault {
 
 /// What ends a fault.
 pub enum Healing {
-    Resume(usize),
+    /// Which process, and since when it stands still.
+    Resume(usize, Instant),
     Weather(usize),
     /// A member that came for a moment only.
     Leave(Box<Slot>),

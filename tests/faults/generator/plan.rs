@@ -32,6 +32,8 @@ pub struct Shape {
     pub orders_per_second: u64,
     /// Of each kind.
     pub merchants: u32,
+    /// The number of the first order.
+    pub first: u64,
 }
 
 /// Everything that a history sends, in the order of sending.
@@ -80,11 +82,12 @@ impl Plan {
         }
         let orders = shape.seconds * shape.orders_per_second;
         for number in 0..orders {
-            planner.order(number, number * 1000 / shape.orders_per_second);
+            let at_ms = number * 1000 / shape.orders_per_second;
+            planner.order(shape.first + number, at_ms);
         }
         for number in 0..shape.seconds / 3 {
-            planner.bad(number);
-            planner.orphan(number);
+            planner.bad(shape.first + number);
+            planner.orphan(shape.first + number);
         }
         planner.rush();
         planner.repeat();

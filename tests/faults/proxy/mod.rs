@@ -70,8 +70,8 @@ struct Weather {
     latency: Duration,
     /// Bytes per second; 0: as fast as it goes.
     rate: u64,
-    /// The next message of a kind.
-    trick: Option<(i16, Trick)>,
+    /// What happens to the next message of each kind.
+    tricks: Vec<(i16, Trick)>,
 }
 
 #[derive(Debug)]
@@ -168,16 +168,18 @@ impl Proxy {
 
     /// Does this to the next message of a kind.
     pub fn play(&self, kind: i16, trick: Trick) {
-        self.shared
-            .weather(|weather| weather.trick = Some((kind, trick)));
+        self.shared.weather(|weather| {
+            weather.tricks.retain(|(other, _)| *other != kind);
+            weather.tricks.push((kind, trick));
+        });
     }
 
     /// Good weather; what waits for a message waits on.
     pub fn heal(&self) {
         self.shared.weather(|weather| {
-            let trick = weather.trick;
+            let tricks = std::mem::take(&mut weather.tricks);
             *weather = Weather {
-                trick,
+                tricks,
                 ..Weather::default()
             };
         });

@@ -20,11 +20,9 @@ pub fn requests(shared: &Shared, mut client: TcpStream, mut server: TcpStream, m
         begun = begun || message.get(4..8) == Some(&[0, 3, 0, 0]);
         shared.wait_out(message.len());
         let trick = shared.weather(|weather| {
-            let hit = weather.trick.filter(|(wanted, _)| Some(*wanted) == kind);
-            if hit.is_some() {
-                weather.trick = None;
-            }
-            hit
+            let mut tricks = weather.tricks.iter();
+            let hit = tricks.position(|(wanted, _)| Some(*wanted) == kind);
+            hit.map(|place| weather.tricks.remove(place))
         });
         let happened = &shared.happened;
         match trick {
