@@ -103,6 +103,8 @@ pub fn is_planted(bug: Bug) -> bool {
 /// Where a process can be made to crash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Point {
+    /// A batch was read; its transaction has not begun.
+    BeforeApply,
     /// A database transaction has written everything and is not committed.
     BeforeCommit,
     /// A database transaction is committed; nobody has heard of it.
@@ -122,7 +124,8 @@ pub enum Point {
 
 impl Point {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
+        Self::BeforeApply,
         Self::BeforeCommit,
         Self::AfterCommit,
         Self::BeforeOffsets,
@@ -137,6 +140,7 @@ impl Point {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::BeforeApply => "before-apply",
             Self::BeforeCommit => "before-commit",
             Self::AfterCommit => "after-commit",
             Self::BeforeOffsets => "before-offsets",

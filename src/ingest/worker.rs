@@ -245,6 +245,7 @@ impl Worker {
             return;
         };
         let mut batch = Batch::read(records, &self.setup.rules);
+        planted::reached(Point::BeforeApply);
         let mut expected = self.expected();
         let stops = loop {
             self.setup.heartbeat.beat();

@@ -20,6 +20,7 @@ const RARE: &[(&str, &str)] = &[
         "publishing failed and begins anew",
     ),
     ("rare: rebalanced", "reading the merchant topic first"),
+    ("clock: told by an alarm", "\"alarm\":\"clocks_disagree\""),
     (
         "rare: repeats found by reading back",
         "\"alarm\":\"published_twice\"",

@@ -17,6 +17,7 @@ use crate::harness::process::migrate;
 use crate::harness::{TestBed, say};
 use crate::servers::{PROCESSES, Servers};
 use crate::slots::Slot;
+use crate::wrong_clock;
 
 pub const PARTITIONS: i32 = 4;
 /// The faults at the settlement instant begin so long before it.
@@ -84,6 +85,9 @@ pub fn play(
     let (brokers, url) = (servers.kafka.brokers(), servers.postgres.url());
     let bed = runtime.block_on(TestBed::on(&name, brokers, url, PARTITIONS));
     migrate(&bed);
+    if script.faults.contains(&Fault::Clock) {
+        runtime.block_on(wrong_clock::prepare(&bed));
+    }
     let bug = script.bug.as_deref();
     let slots = (0..PROCESSES)
         .map(|number| Slot::new(&bed, servers, number, bug))
@@ -154,6 +158,7 @@ impl World<'_> {
             orders_per_second: script.orders_per_second,
             merchants: 3,
             first: 0,
+            calm: false,
         };
         let plan = Plan::of(script.seed, shape, now, boundary);
         self.counters.add("input: sent again", plan.duplicates);

@@ -28,6 +28,7 @@ mod servers;
 mod slots;
 mod twin;
 mod upstream;
+mod wrong_clock;
 
 use std::process::ExitCode;
 

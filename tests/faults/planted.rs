@@ -46,6 +46,7 @@ const PLANTED: &[(Bug, &str, &str)] = &[
     (Bug::IgnoreLease, "sleep", "once"),
     (Bug::HaltOvertaken, "pause", "drained"),
     (Bug::CloseAhead, "sigterm", "state"),
+    (Bug::TrustClocks, "clock", "early"),
     (Bug::BuryWithoutRoom, "disk", "dead letters|state"),
 ];
 
@@ -54,7 +55,8 @@ fn seconds(fault: &str) -> u64 {
     match fault {
         "none" => 4,
         "sleep" => 50,
-        "pause" | "disk" => 25,
+        "pause" => 35,
+        "disk" | "clock" => 25,
         _ => 10,
     }
 }

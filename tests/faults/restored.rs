@@ -25,10 +25,7 @@ const FAR: u64 = 1_000_000;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long the processes are watched after they have stopped.
 const WATCHED: Duration = Duration::from_secs(4);
-/// What does not change for so long stays.
-const STANDS: Duration = Duration::from_secs(8);
 const IMPORT: [&str; 5] = ["--import", "--actor", "Ann", "--reason", "restored"];
-const ACCEPT: [&str; 5] = ["--accept", "--actor", "Ann", "--reason", "looked at"];
 
 impl World<'_> {
     /// Ends a history whose processes have ended: goes on for a while, puts back what was there before, and
@@ -95,6 +92,7 @@ impl World<'_> {
             orders_per_second: script.orders_per_second,
             merchants: 3,
             first,
+            calm: true,
         };
         let plan = Plan::of(script.seed + first, shape, now, self.boundary);
         let more = log.with_extension("more.jsonl");
@@ -137,30 +135,17 @@ impl World<'_> {
         ))
     }
 
-    /// Waits until all that was published is decided again. What is not, because other messages came first
-    /// this time, a person accepts: no release is ever among that.
+    /// Waits until all that was published is decided again.
     fn decided_again(&mut self, script: &Script) -> Result<(), String> {
         let until = Instant::now() + script.drain;
-        let mut before = (i64::MAX, Instant::now());
-        loop {
-            let open = self.still_published()?;
-            if open == 0 {
-                return Ok(());
+        while self.still_published()? > 0 {
+            if Instant::now() > until {
+                let said = self.reconcile(&[]).said;
+                return Err(format!("drained: not decided again: {said}"));
             }
-            if open != before.0 {
-                before = (open, Instant::now());
-            }
-            if before.1.elapsed() > STANDS || Instant::now() > until {
-                let accepted = self.reconcile(&ACCEPT);
-                if accepted.code != Some(0) {
-                    let said = self.reconcile(&[]).said;
-                    return Err(format!("restore: {}: {said}", accepted.said));
-                }
-                let open = u64::try_from(open).expect("a count");
-                self.counters.add("restore: accepted by a person", open);
-            }
-            self.idle(Duration::from_millis(500))?;
+            self.idle(Duration::from_millis(200))?;
         }
+        Ok(())
     }
 
     /// How many published events are to be decided again.

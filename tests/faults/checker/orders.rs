@@ -62,6 +62,15 @@ fn release(
         return complaints.add("early", &format!("{} was never confirmed", event.place()));
     };
     let due = due.as_microsecond();
+    // Whatever a clock said that it was released by: the event lay in the topic at that time. Kafka's
+    // time has milliseconds.
+    complaints.unless(event.sent_us + 1_000 >= due, "early", || {
+        format!(
+            "{} sent at {}, due {due} (microseconds)",
+            event.place(),
+            event.sent_us
+        )
+    });
     complaints.unless(at >= due, "early", || {
         format!("{} at {at}, due {due} (microseconds)", event.place())
     });

@@ -67,6 +67,7 @@ impl World<'_> {
                     .add("lock: somebody waited", u64::from(waiting > 0));
             }
             Healing::Close(idle) => drop(idle),
+            Healing::Clock => self.set_the_clock_right()?,
             Healing::Room(filler) => self.make_room(&filler)?,
             Healing::Part(twin) => {
                 let (ended, log) = twin.end();

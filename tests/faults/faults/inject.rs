@@ -16,6 +16,14 @@ use crate::upstream::Hanging;
 /// Processes without the feature have no points.
 const POINTS: bool = cfg!(feature = "planted-bugs");
 
+/// Where most is in hand of whoever stands still.
+const IN_HAND: [Point; 4] = [
+    Point::BeforeApply,
+    Point::BeforeCommit,
+    Point::BeforeSend,
+    Point::BeforeNote,
+];
+
 impl World<'_> {
     fn some_slot(&mut self) -> usize {
         let count = self.slots.len();
@@ -42,8 +50,8 @@ impl World<'_> {
             Fault::Point => self.crash_at_a_point(slot),
             Fault::Pause if !POINTS || self.random.random() => self.pause(&[slot], 500, 7_000),
             Fault::Pause => {
-                let point = Point::ALL[self.random.random_range(0..Point::ALL.len())];
-                let long = Duration::from_millis(self.random.random_range(500..7_000));
+                let point = IN_HAND[self.random.random_range(0..IN_HAND.len())];
+                let long = Duration::from_millis(self.random.random_range(2_000..9_000));
                 self.slots[slot].order_to_stop(point.name(), long);
             }
             Fault::Sleep => {
@@ -91,6 +99,7 @@ impl World<'_> {
                     self.after(2_000, 6_000, Healing::Room(filler));
                 }
             }
+            Fault::Clock => self.set_the_clock_wrong(),
             Fault::Twin => {
                 if let Some(twin) = self.start_a_twin()? {
                     self.after(5_000, 9_000, Healing::Part(Box::new(twin)));

@@ -34,6 +34,7 @@ pub enum Fault {
     Connections,
     Lock,
     Disk,
+    Clock,
     Twin,
     Hang,
     Lag,
@@ -43,7 +44,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Kill,
         Self::Point,
         Self::Pause,
@@ -63,6 +64,7 @@ impl Fault {
         Self::Connections,
         Self::Lock,
         Self::Disk,
+        Self::Clock,
         Self::Twin,
         Self::Hang,
         Self::Lag,
@@ -93,6 +95,7 @@ impl Fault {
             Self::Connections => "connections",
             Self::Lock => "lock",
             Self::Disk => "disk",
+            Self::Clock => "clock",
             Self::Twin => "twin",
             Self::Hang => "hang",
             Self::Lag => "lag",
@@ -139,6 +142,7 @@ pub enum Healing {
     Abort(Hanging),
     Part(Box<Twin>),
     Room(Filler),
+    Clock,
 }
 
 /// A fault under way, and when it ends.
