@@ -51,7 +51,8 @@ impl Control {
     pub async fn sum_up_once(&mut self) -> Result<bool, StoreError> {
         let mut tx = self.store.begin().await?;
         let next = self.next(&mut tx).await?;
-        let over = next.filter(|date| is_over(*date, &tx));
+        // By a clock that is ahead, a day would be shut with which others are still booking.
+        let over = next.filter(|date| tx.clocks_agree() && is_over(*date, &tx));
         let closed = !tx.days_are_open().await?;
         let Some(date) = over.filter(|_| closed) else {
             tx.rollback().await?;

@@ -139,6 +139,7 @@ async fn ask(
     // Before the question: a position that lies beyond the answer can't have got there since.
     let positions = store.next_offsets().await?;
     let at = store.now().await?;
+    store.forget_moments_ahead(at).await?;
     let asker = Arc::clone(admin);
     let wanted = partitions.to_vec();
     let mut ends = blocking(move || asker.ends(&wanted)).await?;

@@ -210,13 +210,13 @@ impl Worker {
         let Some(since) = self.merchants_since else {
             return;
         };
-        let read = self.handle.block_on(merchants_read(
-            &self.setup.store,
-            &self.setup.merchant_topic,
-            since,
-        ));
+        let (store, topic) = (&self.setup.store, &self.setup.merchant_topic);
+        let read = self.handle.block_on(async {
+            let read = merchants_read(store, topic, since).await?;
+            Ok::<_, StoreError>((read, store.now().await?))
+        });
         match read {
-            Ok(true) => {
+            Ok((true, _)) => {
                 // Started anew below, from where the merchant partitions stand by now.
                 for owned in self.assignment.partitions.values_mut() {
                     if owned.fingerprint.is_none() {
@@ -232,7 +232,8 @@ impl Worker {
                     Err(error) => tracing::warn!(%error, "could not assign"),
                 }
             }
-            Ok(false) => {}
+            // A clock that was ahead is set right: nobody waits for the time that it told.
+            Ok((false, now)) => self.merchants_since = Some(since.min(now)),
             Err(error) => tracing::warn!(%error, "could not look how far the merchant topic is"),
         }
     }

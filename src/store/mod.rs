@@ -266,6 +266,12 @@ impl Store {
 }
 
 impl Tx {
+    /// Whether the database's clock and this process's agree.
+    #[must_use]
+    pub fn clocks_agree(&self) -> bool {
+        self.apart <= clock::APART_MAX
+    }
+
     /// Makes everything visible and durable at once.
     ///
     /// # Errors

@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::SignedDuration;
+
 use super::types::{column, unreadable};
 use super::{Store, StoreError, Tx, failed};
 use crate::clock;
@@ -112,7 +114,7 @@ impl Tx {
     /// # Errors
     /// When the database fails.
     pub async fn gate(&mut self, topics: &[String]) -> Result<Gate, StoreError> {
-        let gate = gate_of(&mut *self.inner, topics, true).await?;
+        let gate = gate_of(&mut *self.inner, topics, true, self.now).await?;
         Ok(gate.under(self.apart))
     }
 }
@@ -140,10 +142,17 @@ impl Gate {
     }
 }
 
+/// The latest moment that may have been noted by `now`, up to what passes between two statements. A later
+/// one was noted by a clock that was ahead and has been set right since: nobody knows when that was.
+fn latest(now: Instant) -> Instant {
+    Instant::new(now.timestamp() + SignedDuration::from_secs(1))
+}
+
 async fn gate_of<'e>(
     executor: impl sqlx::PgExecutor<'e>,
     topics: &[String],
     with_outputs: bool,
+    now: Instant,
 ) -> Result<Gate, StoreError> {
     let rows = sqlx::query!(
         r#"SELECT t.topic AS "topic!", p.partition AS "partition?", p.halted AS "halted?",
@@ -168,6 +177,10 @@ async fn gate_of<'e>(
     .map_err(failed("read the freshness gate"))?;
     let worst = rows
         .into_iter()
+        .map(|mut row| {
+            row.fresh_at = row.fresh_at.filter(|at| *at <= latest(now));
+            row
+        })
         .min_by_key(|row| (row.halted.is_none(), row.fresh_at));
     Ok(worst.map_or(
         Gate {
@@ -199,7 +212,9 @@ impl Store {
     /// When the database fails.
     pub async fn gate(&self, topics: &[String]) -> Result<Gate, StoreError> {
         let apart = self.clocks_apart().await?;
-        Ok(gate_of(&self.pool, topics, true).await?.under(apart))
+        let now = self.now().await?;
+        let gate = gate_of(&self.pool, topics, true, now).await?;
+        Ok(gate.under(apart))
     }
 
     /// How far the input of these topics is applied, whatever stands in the output topics.
@@ -207,7 +222,8 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn applied_until(&self, topics: &[String]) -> Result<Option<Instant>, StoreError> {
-        let gate = gate_of(&self.pool, topics, false).await?;
+        let now = self.now().await?;
+        let gate = gate_of(&self.pool, topics, false, now).await?;
         Ok(gate.moment)
     }
 
@@ -341,6 +357,22 @@ impl Store {
         .execute(&self.pool)
         .await
         .map_err(failed("note freshness"))?;
+        Ok(())
+    }
+
+    /// Forgets the moments that a clock has noted which was ahead: when they come, nobody must take
+    /// them for true.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn forget_moments_ahead(&self, now: Instant) -> Result<(), StoreError> {
+        sqlx::query!(
+            "UPDATE positions SET fresh_at = NULL WHERE fresh_at > $1",
+            latest(now) as _,
+        )
+        .execute(&self.pool)
+        .await
+        .map_err(failed("forget moments ahead"))?;
         Ok(())
     }
 

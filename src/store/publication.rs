@@ -29,7 +29,8 @@ pub struct Pending {
 
 impl Store {
     /// Takes or keeps the publisher's lease for `seconds`; answers the epoch if it is ours, and which
-    /// database gave it.
+    /// database gave it. A lease that lasts for longer than anybody may have asked for was given by a
+    /// wrong clock, and binds nobody.
     ///
     /// # Errors
     /// When the database fails.
@@ -43,6 +44,7 @@ impl Store {
                  epoch = CASE WHEN owner = $1 THEN epoch ELSE epoch + 1 END,
                  owner = $1, expires_at = clock_timestamp() + $2::integer * interval '1 second'
              WHERE owner = $1 OR owner IS NULL OR expires_at < clock_timestamp()
+                OR expires_at > clock_timestamp() + interval '1 h'
              RETURNING epoch, server_identity() AS "identity!""#,
             owner,
             seconds,
