@@ -136,6 +136,7 @@ async fn all(
     });
     topics.sequences(complaints);
     topics.settlements(complaints);
+    topics.days(complaints);
     orders::releases(&topics, &truth, &hangs, complaints);
     let folded = money::fold(&topics, complaints);
     let mut books = books::Books::open(&bed.database_url).await?;

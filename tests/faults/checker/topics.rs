@@ -164,6 +164,17 @@ impl Topics {
         }
     }
 
+    /// A day is summed up once it is over, whatever a clock said.
+    pub fn days(&self, complaints: &mut Complaints) {
+        let sums = self.events.iter();
+        for event in sums.filter(|event| event.kind == "control.daily") {
+            let until = event.instant_us("until");
+            complaints.unless(event.sent_us + 1_000 >= until, "early", || {
+                format!("{} of {}", event.place(), event.text("date"))
+            });
+        }
+    }
+
     /// Each part's count and sums are those of the releases that name it, which lie before it.
     pub fn settlements(&self, complaints: &mut Complaints) {
         let mut open: BTreeMap<(&str, i64), (i64, i64, i64)> = BTreeMap::new();

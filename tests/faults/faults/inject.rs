@@ -16,8 +16,10 @@ use crate::upstream::Hanging;
 /// Processes without the feature have no points.
 const POINTS: bool = cfg!(feature = "planted-bugs");
 
-/// Where most is in hand of whoever stands still.
-const IN_HAND: [Point; 4] = [
+/// Where most is in hand of whoever stands still; at the first the others can get past it.
+const IN_HAND: [Point; 6] = [
+    Point::BeforeApply,
+    Point::BeforeApply,
     Point::BeforeApply,
     Point::BeforeCommit,
     Point::BeforeSend,
@@ -48,10 +50,12 @@ impl World<'_> {
                 }
             }
             Fault::Point => self.crash_at_a_point(slot),
-            Fault::Pause if !POINTS || self.random.random() => self.pause(&[slot], 500, 7_000),
+            Fault::Pause if !POINTS || self.random.random_range(0..3) == 0 => {
+                self.pause(&[slot], 500, 7_000);
+            }
             Fault::Pause => {
                 let point = IN_HAND[self.random.random_range(0..IN_HAND.len())];
-                let long = Duration::from_millis(self.random.random_range(2_000..9_000));
+                let long = Duration::from_millis(self.random.random_range(4_000..10_000));
                 self.slots[slot].order_to_stop(point.name(), long);
             }
             Fault::Sleep => {
