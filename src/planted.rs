@@ -56,6 +56,10 @@ pub enum Bug {
     BuryWithoutRoom,
     /// Clocks that disagree are believed.
     TrustClocks,
+    /// A fact that comes before what it belongs to is not kept.
+    ForgetWaiting,
+    /// Money that came back from the payout side stays paid.
+    IgnoreReturns,
 }
 
 impl Bug {
@@ -85,6 +89,8 @@ impl Bug {
             Self::CloseAhead => "close-ahead",
             Self::BuryWithoutRoom => "bury-without-room",
             Self::TrustClocks => "trust-clocks",
+            Self::ForgetWaiting => "forget-waiting",
+            Self::IgnoreReturns => "ignore-returns",
         }
     }
 }

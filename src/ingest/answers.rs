@@ -2,8 +2,9 @@
 
 use super::work::Work;
 use crate::message::{Reason, Rejection};
+use crate::planted::{Bug, is_planted};
 use crate::rules::fact::PayoutResult;
-use crate::rules::payout;
+use crate::rules::payout::{self, PayoutState};
 use crate::store::payouts::result_key;
 use crate::store::{StoreError, Tx};
 use crate::telemetry::Outcome as Counted;
@@ -45,6 +46,9 @@ impl Work<'_> {
             }
             for release in &releases {
                 if let Some(payout) = payouts.get_mut(&key.0, *release) {
+                    if is_planted(Bug::IgnoreReturns) && payout.state == PayoutState::Paid {
+                        continue;
+                    }
                     let entries = payout::apply(payout, result);
                     self.lines
                         .add(&result.merchant, entries, self.source(*place));

@@ -10,6 +10,7 @@ use super::reviews::give_waited;
 use super::work::Work;
 use crate::message::incoming::{self, Limits, Parsed};
 use crate::message::{About, Reason, Record, Rejection};
+use crate::planted::{Bug, is_planted};
 use crate::rules::decide::{self, Outcome, Refusal, Verdict, World};
 use crate::rules::fact::{Fact, FactKey, FactKind, OrderEvent, OrderFact};
 use crate::rules::ids::{MerchantId, OrderId};
@@ -104,7 +105,9 @@ impl Work<'_> {
         match answer {
             Ok(outcome) => {
                 let source = self.source(place);
-                if outcome.verdict == Verdict::Kept {
+                if outcome.verdict == Verdict::Kept && is_planted(Bug::ForgetWaiting) {
+                    case.order.parked.clear();
+                } else if outcome.verdict == Verdict::Kept {
                     case.messages
                         .insert(fact.key(), self.records[place].clone());
                 }

@@ -15,6 +15,7 @@ use crate::faults::{Fault, Heal};
 use crate::generator::{Generator, Plan, Shape, wall_us};
 use crate::harness::process::migrate;
 use crate::harness::{TestBed, say};
+use crate::payouts::PayoutSide;
 use crate::servers::{PROCESSES, Servers};
 use crate::slots::Slot;
 use crate::wrong_clock;
@@ -68,6 +69,7 @@ pub struct World<'a> {
     pub hangs: PathBuf,
     /// Of processes that are not in a slot any more.
     pub logs: Vec<PathBuf>,
+    payouts: Option<PayoutSide>,
     /// The settlement instant of the merchants M.
     pub boundary: Timestamp,
     looked: Instant,
@@ -103,6 +105,7 @@ pub fn play(
         bug,
         hangs: folder.join("hanging.txt"),
         logs: Vec::new(),
+        payouts: None,
         boundary: Timestamp::UNIX_EPOCH,
         looked: Instant::now(),
     };
@@ -165,6 +168,7 @@ impl World<'_> {
         self.counters.add("input: before its order", plan.early);
         self.counters.add("input: after all others", plan.late);
         let generator = Generator::start(self.bed, plan, log);
+        self.payouts = Some(PayoutSide::start(self.bed, log));
         let outcome = self.break_things(script, boundary);
         self.heal_due(true)?;
         for links in &self.servers.links {
@@ -274,6 +278,15 @@ impl World<'_> {
         Ok(())
     }
 
+    /// Ends the payout side and waits until its last answers have taken effect.
+    fn end_payouts(&mut self, script: &Script, log: &std::path::Path) -> Result<(), String> {
+        let Some(payouts) = self.payouts.take() else {
+            return Ok(());
+        };
+        self.counters.add("payouts: answers", payouts.finish(log)?);
+        self.drain(script, log)
+    }
+
     /// Holds topics and tables against what was sent so far.
     pub fn check(&mut self, script: &Script, log: &std::path::Path) -> checker::Report {
         let logs = self
@@ -301,6 +314,9 @@ impl World<'_> {
             slot.resume();
         }
         let mut found: Vec<String> = self.drain(script, log).err().into_iter().collect();
+        if let Err(complaint) = self.end_payouts(script, log) {
+            found.push(complaint);
+        }
         for slot in &mut self.slots {
             found.extend(slot.end().err());
         }

@@ -19,6 +19,7 @@ mod generator;
 #[path = "../it/harness/mod.rs"]
 mod harness;
 mod history;
+mod payouts;
 #[cfg(feature = "planted-bugs")]
 mod planted;
 mod proxy;

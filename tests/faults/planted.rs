@@ -22,6 +22,8 @@ const PLANTED: &[(Bug, &str, &str)] = &[
     (Bug::DecideTwice, "none", "decided once"),
     (Bug::SkipInput, "none", "state"),
     (Bug::MangleLetters, "none", "dead letters"),
+    (Bug::ForgetWaiting, "none", "state"),
+    (Bug::IgnoreReturns, "none", "payouts"),
     (Bug::GiveUp, "broker", "drained"),
     (Bug::GiveUp, "cut", "drained"),
     (Bug::PositionFirst, "kill", "state"),
@@ -57,6 +59,7 @@ fn seconds(fault: &str) -> u64 {
         "sleep" => 50,
         "pause" => 35,
         "disk" | "clock" => 25,
+        "twin" => 20,
         _ => 10,
     }
 }

@@ -4,14 +4,13 @@
 //! Shows that one named alarm is raised, nobody is ready and nothing is released although money is due;
 //! and that after `holdback reconcile --import` everything is as if the database had never been lost.
 
-use std::fs::OpenOptions;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use sqlx::{Connection, PgConnection, Row};
 
-use crate::generator::{Generator, Plan, Shape, wall_us};
+use crate::generator::{Generator, Plan, Shape, append, wall_us};
 use crate::harness::backup::{back_up, restore};
 use crate::harness::process::{Ended, holdback, run_to_end};
 use crate::history::{Script, World};
@@ -101,11 +100,7 @@ impl World<'_> {
             self.idle(Duration::from_secs(seconds))?;
         }
         generator.finish()?;
-        let append = || {
-            let mut all = OpenOptions::new().append(true).open(log)?;
-            std::io::copy(&mut std::fs::File::open(&more)?, &mut all)
-        };
-        append().map(drop).map_err(|error| error.to_string())
+        append(log, &more)
     }
 
     /// The processes find out, say so, and publish nothing.

@@ -142,6 +142,41 @@ impl Books {
         Ok(())
     }
 
+    /// Every release is where its last answer says, and so is its money: account 7 is what is paid.
+    pub async fn payouts(
+        &mut self,
+        truth: &Truth,
+        complaints: &mut Complaints,
+    ) -> Result<(), String> {
+        let rows = self
+            .rows(
+                "SELECT p.release_id::text, p.state::bigint, p.attempt::bigint,
+                        (p.amount * 100)::bigint, coalesce(j.paid * 100, 0)::bigint
+                 FROM payouts p LEFT JOIN (
+                     SELECT data::json->>'release_id' AS release_id, sum(CASE WHEN credit = 7
+                         THEN amount ELSE 0 END - CASE WHEN debit = 7 THEN amount ELSE 0 END) AS paid
+                     FROM journal WHERE 7 IN (credit, debit) GROUP BY 1) j
+                   ON j.release_id = p.release_id::text",
+            )
+            .await?;
+        for row in rows {
+            let id: String = row.get(0);
+            let last = truth.payouts.get(&id).and_then(|answers| answers.last());
+            // Issued, paid or failed; and nobody has it paid again here.
+            let amount: i64 = row.get(3);
+            let due = match last {
+                None => (1, 1, 0),
+                Some((_, true)) => (2, 1, amount),
+                Some((_, false)) => (3, 1, 0),
+            };
+            let found: (i64, i64, i64) = (row.get(1), row.get(2), row.get(4));
+            complaints.unless(found == due, "payouts", || {
+                format!("release {id}: state, attempt, paid {found:?}, due {due:?}")
+            });
+        }
+        Ok(())
+    }
+
     /// Only what has to wait waits, no partition is halted, nobody complains.
     pub async fn nothing_else(
         &mut self,

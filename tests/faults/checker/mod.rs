@@ -142,6 +142,7 @@ async fn all(
     let mut books = books::Books::open(&bed.database_url).await?;
     books.journal(&topics, complaints).await?;
     books.accounts(&truth, complaints).await?;
+    books.payouts(&truth, complaints).await?;
     let holds = books.holds().await?;
     money::compare(&folded, &holds, complaints);
     orders::holds(&truth, &holds, complaints);

@@ -1,6 +1,6 @@
 //! What the generator's log says that happened, each fact once however often it was sent.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
@@ -118,6 +118,8 @@ pub struct Truth {
     pub agreements: BTreeMap<String, Agreement>,
     /// By merchant and order.
     pub orders: BTreeMap<(String, String), Order>,
+    /// What was answered to each release: when, and whether it was paid.
+    pub payouts: BTreeMap<String, BTreeSet<(Timestamp, bool)>>,
     /// Refunds whose order never comes.
     pub orphans: Vec<String>,
     /// Messages that can't be read, by topic, partition and offset: key and value.
@@ -167,6 +169,11 @@ impl Truth {
         if logged.kind == "agreement.published.v1" {
             self.agreements
                 .insert(text(&value, "merchant_id")?, agreement(&value)?);
+            return Ok(());
+        }
+        if logged.kind.starts_with("payout.") {
+            let answers = self.payouts.entry(text(&value, "release_id")?).or_default();
+            answers.insert((instant(&value, "at")?, logged.kind == "payout.paid.v1"));
             return Ok(());
         }
         let key = (text(&value, "merchant_id")?, text(&value, "order_id")?);

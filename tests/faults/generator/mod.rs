@@ -7,6 +7,7 @@
 mod plan;
 mod sender;
 
+use std::fs::{File, OpenOptions};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,8 +16,8 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-pub use plan::{Plan, Shape};
-use sender::Sender;
+pub use plan::{Plan, Planned, Shape};
+pub use sender::Sender;
 
 /// One message that was sent and acknowledged: a line of the log.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -69,6 +70,17 @@ fn send(sender: &Sender, plan: Plan, hurry: &AtomicBool) -> Result<(), String> {
         sender.send(planned);
     }
     sender.finish(Duration::from_secs(180))
+}
+
+/// Adds what else was sent to the generator's log.
+pub fn append(log: &Path, more: &Path) -> Result<(), String> {
+    let append = || {
+        let mut all = OpenOptions::new().append(true).open(log)?;
+        std::io::copy(&mut File::open(more)?, &mut all)
+    };
+    append()
+        .map(drop)
+        .map_err(|error: std::io::Error| error.to_string())
 }
 
 /// Microseconds since 1970.
