@@ -14,7 +14,7 @@ use rdkafka::util::Timeout;
 use tracing::debug;
 
 use super::{Error, KafkaSettings};
-use crate::planted::{self, Point};
+use crate::planted::{self, Bug, Point, is_planted};
 
 /// A commit slower than this may have been retried inside librdkafka, and a late copy of it may
 /// end the next transaction.
@@ -87,8 +87,12 @@ impl OutputProducer {
     /// # Errors
     /// [`Error::Setting`] for a refused configuration, else by what the broker says.
     pub fn open(settings: &KafkaSettings, patience: Duration) -> Result<Self, Error> {
-        let producer: ThreadedProducer<Witness> =
-            settings.output().create_with_context(Witness::default())?;
+        let mut config = settings.output();
+        if is_planted(Bug::IgnoreLease) {
+            let own = format!("holdback-{}-{}", settings.name, std::process::id());
+            config.set("transactional.id", own);
+        }
+        let producer: ThreadedProducer<Witness> = config.create_with_context(Witness::default())?;
         if settings.transactional {
             producer.init_transactions(patience)?;
         }

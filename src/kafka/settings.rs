@@ -13,7 +13,6 @@ use rdkafka::types::RDKafkaConfRes;
 
 use super::Error;
 use crate::loopback::is_loopback;
-use crate::planted::{Bug, is_planted};
 
 /// What every client of a deployment is built from.
 #[derive(Clone)]
@@ -225,13 +224,8 @@ impl KafkaSettings {
             .set("acks", "all")
             .set("partitioner", "murmur2_random");
         if self.transactional {
-            let fenced_by = if is_planted(Bug::IgnoreLease) {
-                format!("holdback-{}-{}", self.name, std::process::id())
-            } else {
-                format!("holdback-{}", self.name)
-            };
             config
-                .set("transactional.id", fenced_by)
+                .set("transactional.id", format!("holdback-{}", self.name))
                 .set("transaction.timeout.ms", "30000");
         }
         config
