@@ -58,16 +58,7 @@ impl World<'_> {
                 let long = Duration::from_millis(self.random.random_range(4_000..10_000));
                 self.slots[slot].order_to_stop(point.name(), long);
             }
-            Fault::Sleep => {
-                let count = self.slots.len();
-                let slots = (slot..slot + count).map(|slot| slot % count);
-                let awake: Vec<usize> = slots.filter(|slot| !self.slots[*slot].paused).collect();
-                // Of all who sleep at once nobody can be overtaken: mostly one stays awake.
-                let all = self.random.random_range(0..4) == 0;
-                let most = awake.len() - usize::from(!all && !awake.is_empty());
-                let sleepers = self.random.random_range(0..=most);
-                self.pause(&awake[..sleepers], 16_000, 34_000);
-            }
+            Fault::Sleep => self.sleep(slot),
             Fault::Term => {
                 let told = self.slots[slot].terminate();
                 self.counters.add("sigterm: sent", u64::from(told));
@@ -127,6 +118,17 @@ impl World<'_> {
         let times = self.random.random_range(0..6);
         let point = format!("{}:{times}", point.name());
         self.slots[slot].crash_at(self.bed, &point);
+    }
+
+    fn sleep(&mut self, first: usize) {
+        let count = self.slots.len();
+        let slots = (first..first + count).map(|slot| slot % count);
+        let awake: Vec<usize> = slots.filter(|slot| !self.slots[*slot].paused).collect();
+        // Of all who sleep at once nobody can be overtaken: mostly one stays awake.
+        let all = self.random.random_range(0..4) == 0;
+        let most = awake.len() - usize::from(!all && !awake.is_empty());
+        let sleepers = self.random.random_range(0..=most);
+        self.pause(&awake[..sleepers], 16_000, 34_000);
     }
 
     /// Whoever stands still at a point goes on after its time.
