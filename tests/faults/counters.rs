@@ -43,6 +43,7 @@ impl Counters {
     }
 
     /// Those whose name begins so, in brackets.
+    #[cfg(feature = "planted-bugs")]
     pub fn those_of(&self, prefix: &str) -> String {
         let begin = self.0.iter().filter(|(name, _)| name.starts_with(prefix));
         let told: Vec<String> = begin
