@@ -14,15 +14,24 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("config", &["config", "kafka", "rules"]),
     ("telemetry", &["config"]),
     ("clock", &["config", "rules"]),
+    ("loopback", &[]),
     (
         "kafka",
-        &["kafka", "message", "rules", "telemetry", "planted"],
+        &[
+            "kafka",
+            "loopback",
+            "message",
+            "rules",
+            "telemetry",
+            "planted",
+        ],
     ),
     (
         "store",
         &[
             "clock",
             "config",
+            "loopback",
             "message",
             "rules",
             "store",

@@ -11,6 +11,7 @@ use secrecy::ExposeSecret as _;
 use sqlx::postgres::PgConnectOptions;
 
 use crate::config::Config;
+use crate::loopback::is_loopback;
 
 /// Nanoseconds in a tick of `/proc/PID/stat`, which Linux counts in hundredths of a second.
 const TICK: u64 = 10_000_000;
@@ -24,16 +25,15 @@ pub(super) struct Ports {
 
 /// Loads nothing but this machine.
 pub(super) fn only_loopback(config: &Config) -> anyhow::Result<Ports> {
-    let local = |host: &str| host == "localhost" || host.starts_with("127.") || host == "[::1]";
     let mut ports = Vec::new();
     for broker in config.kafka.brokers.split(',') {
         match broker.trim().rsplit_once(':') {
-            Some((host, port)) if local(host) => ports.push(port.parse()?),
+            Some((host, port)) if is_loopback(host) => ports.push(port.parse()?),
             _ => bail!("bench loads loopback brokers only, and {broker} is not one (host:port)"),
         }
     }
     let options: PgConnectOptions = config.database.url.expose_secret().parse()?;
-    if options.get_socket().is_none() && !local(options.get_host()) {
+    if options.get_socket().is_none() && !is_loopback(options.get_host()) {
         bail!("bench loads a loopback database only");
     }
     Ok(Ports {
