@@ -98,8 +98,8 @@ const DAY_HOURS: u32 = 24;
 
 /// Applies the tests of section 6 to one hold, pauses and settlement minimum aside.
 ///
-/// Money that is due goes under its own date even when the limit has passed meanwhile: downtime
-/// changes no settlement date. The limit takes the rest.
+/// What comes first, the date of money or the limit of its hold, lets it go, however late somebody
+/// looks: downtime changes no settlement date.
 #[must_use]
 pub fn judge(claim: &Claim, clock: Clock) -> Judgement {
     let hold = &claim.hold;
@@ -114,10 +114,17 @@ pub fn judge(claim: &Claim, clock: Clock) -> Judgement {
     let passed = |at: Instant| at <= clock.now;
     let open = |at: Instant| clock.gate.is_some_and(|gate| at <= gate);
     let started = |at: Instant| at >= clock.not_before;
+    let limit_at = hold.limit_at.filter(|at| passed(*at));
+    let releases = claim
+        .term()
+        .is_some_and(|term| term.at_limit == AtLimit::Release);
+    let by_limit = limit_at.filter(|_| releases && !hold.barred);
+    let lets_go = by_limit.filter(|at| open(*at) && started(*at));
     let mut portions: Vec<Portion> = Vec::new();
     for (amount, dates) in free_parts(hold) {
         let at = dates.release_at;
-        if !(passed(at) && open(at) && started(at)) {
+        let limit_first = lets_go.is_some_and(|limit| limit < at);
+        if limit_first || !(passed(at) && open(at) && started(at)) {
             continue;
         }
         match portions.iter_mut().find(|it| it.release_at() == Some(at)) {
@@ -131,12 +138,8 @@ pub fn judge(claim: &Claim, clock: Clock) -> Judgement {
     }
     let due = portions.iter().map(|portion| portion.amount);
     let rest = due.fold(hold.left, less);
-    let limit_at = hold.limit_at.filter(|at| passed(*at) && !rest.is_zero());
-    let releases = claim
-        .term()
-        .is_some_and(|term| term.at_limit == AtLimit::Release);
-    let by_limit = limit_at.filter(|_| releases && !hold.barred);
-    if by_limit.is_some_and(|at| open(at) && started(at)) {
+    let by_limit = by_limit.filter(|_| !rest.is_zero());
+    if lets_go.is_some() && !rest.is_zero() {
         portions.push(Portion {
             amount: rest,
             reason: ReleaseReason::Limit,

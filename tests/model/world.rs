@@ -99,7 +99,9 @@ fn due(steps: &[Step], released: &Releases, now: Timestamp) -> Vec<Released> {
             };
             let mut rest = hold.left;
             for (due, amount) in hold.free {
-                if let Some(due) = due.filter(|it| before(it.release_at)) {
+                let by_limit = |at: Timestamp| limited && hold.limit_at < at;
+                let due = due.filter(|it| before(it.release_at) && !by_limit(it.release_at));
+                if let Some(due) = due {
                     go(Some(due.settlement_date), amount);
                     rest -= amount;
                 }
