@@ -7,7 +7,6 @@
 //! default, so that old messages keep theirs.
 
 use std::fmt::Display;
-use std::io::Write as _;
 
 use jiff::civil::Date;
 use rust_decimal::Decimal;
@@ -24,28 +23,25 @@ use crate::rules::fact::{ContentHash, IndirectFact, OrderEvent, PayoutResult, Pa
 use crate::rules::ids::{MerchantId, OrderId};
 use crate::rules::review::ReviewTerms;
 
-/// Named values one after the other, to be digested: no two sequences of them look alike.
-pub(super) struct Content(Vec<u8>);
+/// Feeds named values into a digest so that no two sequences of them look alike.
+pub(super) struct Content(Sha256);
 
 impl Content {
     fn of(kind: &str) -> Self {
-        let mut content = Self(Vec::with_capacity(512));
-        content.value(kind);
+        let mut content = Self(Sha256::new());
+        content.bytes(kind);
         content
     }
 
-    /// The length of a value's text in eight bytes, then the text.
-    fn value(&mut self, value: impl Display) {
-        let start = self.0.len();
-        self.0.extend_from_slice(&[0; 8]);
-        write!(self.0, "{value}").expect("writing to memory does not fail");
-        let length = u64::try_from(self.0.len() - start - 8).unwrap_or(u64::MAX);
-        self.0[start..start + 8].copy_from_slice(&length.to_be_bytes());
+    fn bytes(&mut self, text: &str) {
+        self.0
+            .update(u64::try_from(text.len()).unwrap_or(u64::MAX).to_be_bytes());
+        self.0.update(text);
     }
 
     fn field(&mut self, name: &str, value: impl Display) {
-        self.value(name);
-        self.value(value);
+        self.bytes(name);
+        self.bytes(&value.to_string());
     }
 
     fn optional(&mut self, name: &str, value: Option<impl Display>) {
@@ -65,7 +61,7 @@ impl Content {
     }
 
     fn done(self) -> ContentHash {
-        let digest: [u8; 32] = Sha256::digest(&self.0).into();
+        let digest: [u8; 32] = self.0.finalize().into();
         let [first, _] = *digest.as_chunks::<16>().0 else {
             unreachable!("32 bytes are two times 16");
         };

@@ -144,15 +144,14 @@ uuid_ids! {
 /// A UUID of version 5 (RFC 9562, section 5.5), by a SHA-1 that uses the processor's instructions
 /// for it: ids are a twentieth of what a long run of `simulate` computes.
 fn derive(parts: &[&str]) -> Uuid {
-    let mut name = Vec::with_capacity(256);
-    name.extend_from_slice(NAMESPACE.as_bytes());
+    let mut name = Sha1::new_with_prefix(NAMESPACE);
     for (number, part) in parts.iter().enumerate() {
         if number > 0 {
-            name.extend_from_slice(SEPARATOR.as_bytes());
+            name.update(SEPARATOR);
         }
-        name.extend_from_slice(part.as_bytes());
+        name.update(part);
     }
-    let hash: [u8; 20] = Sha1::digest(&name).into();
+    let hash: [u8; 20] = name.finalize().into();
     let (first, _) = hash.split_first_chunk().expect("20 bytes");
     uuid::Builder::from_sha1_bytes(*first).into_uuid()
 }

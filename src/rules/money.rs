@@ -262,7 +262,7 @@ impl Amount {
     }
 
     /// As it is written, from the last digit to the first; `None` beyond 64 bits of minor units.
-    /// Sums are most of what events say, and [`Decimal`] takes thrice the time.
+    /// Sums are most of what events say, and [`Decimal`]'s own way takes twice the instructions.
     fn digits(self, room: &mut [u8; ROOM]) -> Option<&str> {
         let mut rest = u64::try_from(self.units()).ok()?;
         let mut start = room.len();

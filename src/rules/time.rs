@@ -27,15 +27,12 @@ impl Instant {
     pub const MAX: Self = Self(253_402_207_200_999_999);
 
     /// As the wire shows it.
-    fn written(self) -> Text {
+    fn written(self) -> String {
         const SECONDS: DateTimePrinter = DateTimePrinter::new().precision(Some(0));
         const MICROSECONDS: DateTimePrinter = DateTimePrinter::new().precision(Some(6));
         let whole = self.0 % 1_000_000 == 0;
         let printer = if whole { SECONDS } else { MICROSECONDS };
-        let mut text = Text::default();
-        let written = printer.print_timestamp(&self.timestamp(), &mut text);
-        written.expect("there is room for any instant");
-        text
+        printer.timestamp_to_string(&self.timestamp())
     }
 
     /// So many hours later; `None` beyond the year 9999.
@@ -84,28 +81,6 @@ pub fn zone(name: &str) -> Option<TimeZone> {
     (!zone.is_unknown()).then_some(zone)
 }
 
-/// An instant as it is written; events have several, so that each makes no allocation of its own.
-#[derive(Default)]
-struct Text {
-    bytes: [u8; 32],
-    length: usize,
-}
-
-impl Text {
-    fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.bytes[..self.length]).expect("made of texts")
-    }
-}
-
-impl jiff::fmt::Write for Text {
-    fn write_str(&mut self, text: &str) -> Result<(), jiff::Error> {
-        let end = self.length + text.len();
-        self.bytes[self.length..end].copy_from_slice(text.as_bytes());
-        self.length = end;
-        Ok(())
-    }
-}
-
 impl From<Timestamp> for Instant {
     fn from(at: Timestamp) -> Self {
         Self::new(at)
@@ -115,7 +90,7 @@ impl From<Timestamp> for Instant {
 impl fmt::Display for Instant {
     /// UTC with `Z`; no fraction when it is zero, else six digits.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.written().as_str())
+        f.write_str(&self.written())
     }
 }
 
@@ -127,7 +102,7 @@ impl fmt::Debug for Instant {
 
 impl Serialize for Instant {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.written().as_str())
+        serializer.serialize_str(&self.written())
     }
 }
 
