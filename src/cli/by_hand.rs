@@ -18,17 +18,13 @@ pub struct ByArgs {
 #[derive(Debug, Args)]
 pub struct ReconcileArgs {
     /// Takes over what the topics hold and the database has lost
-    #[arg(long, requires_all = ["actor", "reason"], conflicts_with = "accept")]
+    #[arg(long, requires = "actor", conflicts_with = "accept")]
     pub import: bool,
     /// Takes for settled what was taken over and neither decided again nor as it was published
-    #[arg(long, requires_all = ["actor", "reason"])]
+    #[arg(long, requires = "actor")]
     pub accept: bool,
-    /// Who does this
-    #[arg(long, value_name = "NAME")]
-    pub actor: Option<String>,
-    /// Why
-    #[arg(long, value_name = "TEXT")]
-    pub reason: Option<String>,
+    #[command(flatten)]
+    pub by: Option<ByArgs>,
 }
 
 #[derive(Debug, Args)]

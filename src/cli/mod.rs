@@ -22,7 +22,7 @@ pub use by_hand::{
 
 pub use dead_letters::{DeadLettersCommand, ReplayArgs, WhichArgs};
 
-pub use parked::{ParkedCommand, ParkedDropArgs, ParkedListArgs};
+pub use parked::{ParkedChargeArgs, ParkedCommand, ParkedDropArgs, ParkedListArgs};
 
 pub use reviews::{DecisionArg, ReviewCommand, ReviewDecideArgs, ReviewListArgs};
 

@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 
 use super::{ByArgs, instant};
 use crate::rules::fact::FactKind;
+use crate::rules::money::Currency;
 use crate::rules::time::Instant;
 use crate::store::replays::Place;
 use crate::store::waiting::Wanted;
@@ -15,6 +16,8 @@ pub enum ParkedCommand {
     List(ParkedListArgs),
     /// Makes dead letters of messages that wait for what never comes
     Drop(ParkedDropArgs),
+    /// Charges a refund or lost chargeback whose order never comes to its merchant
+    Charge(ParkedChargeArgs),
 }
 
 #[derive(Debug, Args)]
@@ -75,4 +78,23 @@ pub struct ParkedDropArgs {
     pub places: Vec<Place>,
     #[command(flatten)]
     pub by: ByArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ParkedChargeArgs {
+    /// Where the message lay: topic/partition/offset, as `list` names it; of a lost chargeback its closing
+    #[arg(value_name = "PLACE")]
+    pub place: Place,
+    /// How much a chargeback about the whole order comes to
+    #[arg(long, value_name = "AMOUNT", requires = "currency")]
+    pub amount: Option<String>,
+    /// The currency of a chargeback, whose messages name none
+    #[arg(long, value_name = "CODE", value_parser = currency)]
+    pub currency: Option<Currency>,
+    #[command(flatten)]
+    pub by: ByArgs,
+}
+
+fn currency(code: &str) -> Result<Currency, String> {
+    Currency::from_code(code).ok_or_else(|| format!("{code} is no currency"))
 }

@@ -7,8 +7,9 @@ use jiff::SignedDuration;
 
 use super::dead_letters::printable;
 use super::{open_store, say};
-use crate::cli::{ParkedCommand, ParkedDropArgs, ParkedListArgs};
+use crate::cli::{ParkedChargeArgs, ParkedCommand, ParkedDropArgs, ParkedListArgs};
 use crate::config::Config;
+use crate::operator::commands::{act, told};
 use crate::operator::{By, Operator, OperatorError, Request};
 use crate::rules::time::Instant;
 use crate::store::waiting::Waiting;
@@ -17,6 +18,7 @@ pub(super) async fn run(config: Config, command: ParkedCommand) -> anyhow::Resul
     match command {
         ParkedCommand::List(args) => list(&config, args).await,
         ParkedCommand::Drop(args) => drop(config, args).await,
+        ParkedCommand::Charge(args) => charge(config, args).await,
     }
 }
 
@@ -71,7 +73,7 @@ async fn drop(config: Config, args: ParkedDropArgs) -> anyhow::Result<()> {
     for place in args.places {
         let request = Request::DropParked { place };
         match operator.submit(&request, &by).await {
-            Ok(answer) => say(&format!("{} (operation {})", answer.says, answer.operation)),
+            Ok(answer) => told(&answer),
             Err(OperatorError::Refused(why)) => {
                 stay += 1;
                 say(&why);
@@ -83,4 +85,13 @@ async fn drop(config: Config, args: ParkedDropArgs) -> anyhow::Result<()> {
         bail!("not all of them could be dropped");
     }
     Ok(())
+}
+
+async fn charge(config: Config, args: ParkedChargeArgs) -> anyhow::Result<()> {
+    let request = Request::ChargeParked {
+        place: args.place,
+        amount: args.amount,
+        currency: args.currency,
+    };
+    act(config, &request, &args.by).await
 }

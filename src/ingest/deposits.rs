@@ -89,8 +89,7 @@ pub(super) async fn purses_of(
         }
     }
     let keys = charging.into_iter().filter_map(|key| {
-        let sale = cases.get(&key).and_then(|case| case.order.sale.as_ref());
-        let currency = sale.map(|sale| sale.value.currency);
+        let currency = cases.get(&key).and_then(|case| case.order.currency());
         let currency = currency.or_else(|| currencies.get(&key).copied())?;
         Some((key.0, currency))
     });
@@ -102,12 +101,11 @@ pub(super) async fn purses_of(
     tx.lock_purses(purses, &keys).await
 }
 
-/// The purse that a fact about this order may need: of its sale's currency, or of the sale's that
+/// The purse that a fact about this order may need: of its money's currency, or of the sale's that
 /// the fact brings.
 pub(super) fn purse_of(order: &Order, fact: Option<&OrderFact>) -> Option<PurseKey> {
     let brought = fact.and_then(brought);
-    let sold = order.sale.as_ref().map(|sale| sale.value.currency);
-    Some((order.merchant.clone(), sold.or(brought)?))
+    Some((order.merchant.clone(), order.currency().or(brought)?))
 }
 
 /// The currency of the sale that a fact brings.

@@ -75,8 +75,8 @@ impl Operator {
         })
     }
 
-    /// Whether this lets go of more than one person may, parts of one order within a week taken
-    /// together. What can't be told yet may be more. A review's decision counts as its whole order,
+    /// Whether this lets go of, or charges, more than one person may, parts of one order within a week
+    /// taken together. What can't be told yet may be more. A review's decision counts as its whole order,
     /// by itself.
     pub(super) async fn needs_approval(
         &self,
@@ -85,15 +85,16 @@ impl Operator {
         about: &About,
     ) -> Result<bool, StoreError> {
         let above = &self.config.approval.above;
-        let lets_go = matches!(
+        let counts = matches!(
             request,
             Request::Unblock { .. }
                 | Request::Release { .. }
                 | Request::ReleaseCredit { .. }
                 | Request::DropParked { .. }
+                | Request::ChargeParked { .. }
                 | Request::Decide { .. }
         );
-        if !lets_go || above.is_empty() {
+        if !counts || above.is_empty() {
             return Ok(false);
         }
         let Some((amount, currency)) = about.amount.zip(about.currency) else {

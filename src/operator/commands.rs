@@ -29,14 +29,15 @@ pub(super) async fn open(config: &Config) -> anyhow::Result<Store> {
     Ok(store)
 }
 
-pub(super) async fn act(config: Config, request: &Request, by: &ByArgs) -> anyhow::Result<()> {
+pub(crate) async fn act(config: Config, request: &Request, by: &ByArgs) -> anyhow::Result<()> {
     let by = By::new(&by.actor, &by.reason)?;
     let operator = Operator::new(open(&config).await?, Arc::new(config));
     told(&operator.submit(request, &by).await?);
     Ok(())
 }
 
-fn told(answer: &Answer) {
+/// Says what an act came to.
+pub(crate) fn told(answer: &Answer) {
     say(&format!("{} (operation {})", answer.says, answer.operation));
 }
 

@@ -7,6 +7,7 @@
 //! person approves it, and then once.
 
 mod approval;
+mod charge;
 pub mod commands;
 mod orders;
 mod parked;
@@ -25,7 +26,7 @@ use uuid::Uuid;
 use crate::config::Config;
 use crate::ingest::{self, Rules};
 use crate::release::{passage, recovery};
-use crate::rules::decide::World;
+use crate::rules::decide::{Said, World};
 use crate::rules::ids::{HoldId, MerchantId, OrderId};
 use crate::rules::pause::{Pause, Pauses, Scope};
 use crate::rules::time::Instant;
@@ -233,6 +234,17 @@ impl Operator {
                 self.write_off(tx, request, act, receivable).await?
             }
             Request::DropParked { place } => self.drop_parked(tx, request, act, place).await?,
+            Request::ChargeParked {
+                place,
+                amount,
+                currency,
+            } => {
+                let said = Said {
+                    amount: amount.clone(),
+                    currency: *currency,
+                };
+                self.charge_parked(tx, request, act, (place, said)).await?
+            }
         };
         if !act.approved {
             let operation = operation(request, act, &outcome)?;

@@ -75,7 +75,8 @@ pub(super) fn decide(
         | Request::Resume { .. }
         | Request::ReleaseCredit { .. }
         | Request::WriteOff { .. }
-        | Request::DropParked { .. } => {
+        | Request::DropParked { .. }
+        | Request::ChargeParked { .. } => {
             return refuse("this is about no order".to_owned());
         }
     };

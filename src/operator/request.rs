@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::OperatorError;
 use crate::rules::ids::{CreditId, HoldId, MerchantId, OrderId, ReceivableId, ReviewId};
+use crate::rules::money::Currency;
 use crate::rules::order::BlockKind;
 use crate::rules::pause::Scope;
 use crate::rules::review::Decision;
@@ -70,6 +71,14 @@ pub enum Request {
     DropParked {
         place: Place,
     },
+    /// Charges a refund or lost chargeback whose order never comes to the merchant.
+    ChargeParked {
+        place: Place,
+        /// Where the message does not say how much: in that currency.
+        amount: Option<String>,
+        /// A chargeback's, whose messages name none.
+        currency: Option<Currency>,
+    },
 }
 
 impl Request {
@@ -87,6 +96,7 @@ impl Request {
             Self::WriteOff { .. } => "write_off",
             Self::Extend { .. } => "extend",
             Self::DropParked { .. } => "drop_parked",
+            Self::ChargeParked { .. } => "charge_parked",
         }
     }
 
@@ -99,7 +109,7 @@ impl Request {
                 Scope::Currency(currency) => about.currency = Some(*currency),
                 Scope::Merchant(merchant) => about.merchant = Some(merchant.clone()),
             },
-            Self::DropParked { .. } => {}
+            Self::DropParked { .. } | Self::ChargeParked { .. } => {}
             Self::Block {
                 merchant,
                 order,

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::fact::{Completed, ContentHash, DisputeKind, DisputeOutcome};
+use super::fact::{ContentHash, DisputeKind, DisputeOutcome};
 use super::ids::{DisputeId, HoldId};
-use super::money::Amount;
+use super::money::{Amount, less};
 use super::order::Noted;
 use super::time::Instant;
 
@@ -81,17 +81,17 @@ impl Block {
 }
 
 impl Dispute {
-    /// What a lost chargeback claims; nothing unless it is one.
+    /// What a lost chargeback claims, of an order of this amount; nothing unless it is one.
     #[must_use]
-    pub fn lost_chargeback(&self, sale: &Completed) -> Amount {
+    pub fn lost_chargeback(&self, whole: Amount) -> Amount {
         let lost = self
             .closed
             .as_ref()
             .is_some_and(|closing| closing.value.outcome == DisputeOutcome::Lost);
         if lost && self.kind == DisputeKind::Chargeback {
-            self.amount.unwrap_or(sale.amount)
+            self.amount.unwrap_or(whole)
         } else {
-            Amount::zero(sale.currency)
+            less(whole, whole)
         }
     }
 

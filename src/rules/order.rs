@@ -26,6 +26,8 @@ pub struct Order {
     pub delivered: Option<Noted<Instant>>,
     pub confirmed: Option<Noted<Instant>>,
     pub cancelled: Option<Noted<Instant>>,
+    /// The currency of what persons have charged of its refunds and chargebacks before it came.
+    pub charged_in: Option<Currency>,
     /// The agreement in force when the sale was applied; `None`: the sale waits for one.
     pub agreement: Option<Arc<Agreement>>,
     /// What no term holds.
@@ -118,6 +120,7 @@ impl Order {
             delivered: None,
             confirmed: None,
             cancelled: None,
+            charged_in: None,
             agreement: None,
             free: None,
             holds: Vec::new(),
@@ -133,6 +136,13 @@ impl Order {
             parked: Vec::new(),
             traceparent: None,
         }
+    }
+
+    /// The currency of its money: the sale's, or that of what was charged before the sale came.
+    #[must_use]
+    pub fn currency(&self) -> Option<Currency> {
+        let sold = self.sale.as_ref().map(|noted| noted.value.currency);
+        sold.or(self.charged_in)
     }
 
     /// The sale and its agreement, once it is applied.
@@ -188,8 +198,9 @@ impl Order {
     pub fn keeps_waiting(&self, fact: &OrderFact) -> bool {
         match &fact.what {
             OrderEvent::Completed(_) => false,
-            _ if self.agreement.is_none() => true,
+            // A person may have charged the refund before the order came.
             OrderEvent::RefundReversed(it) => self.refund(&it.refund).is_none(),
+            _ if self.agreement.is_none() => true,
             OrderEvent::DisputeUpdated(it) => self.dispute(&it.dispute).is_none(),
             OrderEvent::DisputeClosed(it) => self.dispute(&it.dispute).is_none(),
             OrderEvent::ReviewAnswered(it) => self.review(&it.review).is_none(),
@@ -270,12 +281,17 @@ impl Order {
     /// # Errors
     /// [`MoneyError::Overflow`].
     pub fn debt(&self, sale: &Completed) -> Result<Amount, MoneyError> {
-        let mut debt = self.refunded(sale.currency)?;
+        self.claimed(sale.currency, sale.amount)
+    }
+
+    /// The same, where a chargeback without an amount claims so much.
+    pub(super) fn claimed(&self, currency: Currency, whole: Amount) -> Result<Amount, MoneyError> {
+        let mut debt = self.refunded(currency)?;
         let named = self.named_by_dispute();
-        let nothing = Amount::zero(sale.currency);
+        let nothing = Amount::zero(currency);
         for dispute in &self.disputes {
             let named = named.get(&dispute.id).copied().unwrap_or(nothing);
-            debt = debt.plus(less(dispute.lost_chargeback(sale), named))?;
+            debt = debt.plus(less(dispute.lost_chargeback(whole), named))?;
         }
         Ok(debt)
     }
@@ -293,7 +309,7 @@ impl Order {
             (None, Some(amount)) => Some(less(amount, named)),
             (Some(closing), _) => {
                 let expected = closing.value.refund_expected;
-                let charged = named.max(dispute.lost_chargeback(sale));
+                let charged = named.max(dispute.lost_chargeback(sale.amount));
                 Some(less(expected.unwrap_or(charged), charged))
             }
         }

@@ -34,7 +34,7 @@ impl Tx {
         .map_err(failed("read refunds"))?;
         for row in rows {
             let order = &mut find(cases, &row.merchant_id, &row.order_id)?.order;
-            let currency = sale_currency(order)?;
+            let currency = currency_of(order)?;
             let reversed = row.reversed_at.zip(row.reversed_content);
             let reversed = reversed.map(|(value, bytes)| {
                 let content = content(&bytes)?;
@@ -83,7 +83,7 @@ impl Tx {
         .map_err(failed("read disputes"))?;
         for row in rows {
             let order = &mut find(cases, &row.merchant_id, &row.order_id)?.order;
-            let currency = sale_currency(order)?;
+            let currency = currency_of(order)?;
             let fits = |value: Option<rust_decimal::Decimal>| {
                 value.map(|value| amount(value, currency)).transpose()
             };
@@ -140,7 +140,7 @@ impl Tx {
         .map_err(failed("read blocks"))?;
         for row in rows {
             let order = &mut find(cases, &row.merchant_id, &row.order_id)?.order;
-            let partly = row.amount.map(|value| amount(value, sale_currency(order)?));
+            let partly = row.amount.map(|value| amount(value, currency_of(order)?));
             let partly = partly.transpose()?;
             order.blocks.push(Block {
                 reference: row.reference,
@@ -210,14 +210,10 @@ impl Tx {
     }
 }
 
-fn sale_currency(order: &Order) -> Result<Currency, StoreError> {
-    order
-        .sale
-        .as_ref()
-        .map(|sale| sale.value.currency)
-        .ok_or_else(|| {
-            StoreError::Unreadable(format!("effects on order {} without sale", order.id))
-        })
+fn currency_of(order: &Order) -> Result<Currency, StoreError> {
+    order.currency().ok_or_else(|| {
+        StoreError::Unreadable(format!("effects on order {} without sale", order.id))
+    })
 }
 
 fn dispute_id(text: Option<&str>) -> Result<Option<DisputeId>, StoreError> {

@@ -65,7 +65,7 @@ impl Tx {
                       o.confirmed_at AS "confirmed_at: Instant", o.confirmed_content,
                       o.cancelled_at AS "cancelled_at: Instant", o.cancelled_content,
                       o.agreement_no, o.free, o.source_topic, o.source_partition, o.source_offset,
-                      o.traceparent
+                      o.traceparent, o.charged_in
                FROM unnest($1::text[], $2::text[]) AS k (merchant_id, order_id)
                CROSS JOIN LATERAL (
                    SELECT * FROM orders
@@ -108,6 +108,7 @@ impl Tx {
             order.cancelled = noted(row.cancelled_at, row.cancelled_content)?;
             order.agreement = row.agreement_no.map(|no| catalogue.by_no(no)).transpose()?;
             order.traceparent = row.traceparent;
+            order.charged_in = row.charged_in.as_deref().map(currency).transpose()?;
             case.source = source(row.source_topic, row.source_partition, row.source_offset);
             case.before = Some(Order::stub(order.merchant.clone(), order.id.clone()));
         }

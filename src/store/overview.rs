@@ -71,9 +71,10 @@ impl Store {
                      FROM holds GROUP BY currency) h
                LEFT JOIN (SELECT currency, sum(amount) AS paid FROM payouts WHERE state = 2
                           GROUP BY currency) p USING (currency)
-               LEFT JOIN (SELECT o.currency, sum(r.amount) AS refunded
+               LEFT JOIN (SELECT coalesce(o.currency, o.charged_in) AS currency,
+                                 sum(r.amount) AS refunded
                           FROM refunds r JOIN orders o USING (merchant_id, order_id)
-                          GROUP BY o.currency) r USING (currency)
+                          GROUP BY 1) r USING (currency)
                LEFT JOIN (SELECT currency, sum(left_now) AS owed FROM receivables
                           GROUP BY currency) o USING (currency)
                ORDER BY 1"#

@@ -39,6 +39,7 @@ macro_rules! order_rows {
             column(rows, |r| r.case.source.map(|s| s.partition)) as _,
             column(rows, |r| r.case.source.map(|s| s.offset)) as _,
             column(rows, |r| r.order.traceparent.clone()) as _,
+            column(rows, |r| r.order.charged_in.map(|it| it.code().to_owned())) as _,
         )
     }};
 }
@@ -165,6 +166,7 @@ impl<'a> OrderRow<'a> {
             || order.cancelled != before.cancelled
             || order.agreement != before.agreement
             || order.free != before.free
+            || order.charged_in != before.charged_in
     }
 
     fn merchant(&self) -> String {

@@ -4,7 +4,7 @@ use super::super::entry::{Event, HoldBlocked, HoldUnblocked, RescheduleReason};
 use super::super::fact::{ContentHash, DisputeClosed, DisputeOpened, DisputeUpdated};
 use super::super::hold::{Dates, Kept};
 use super::super::ids::DisputeId;
-use super::super::money::{Amount, less};
+use super::super::money::{Amount, Currency, MoneyError, less};
 use super::super::order::{Block, BlockKind, Closing, Dispute, Noted, Order};
 use super::super::time::Instant;
 use super::{Before, Refusal, Step, Terms, charge, settlement};
@@ -58,52 +58,88 @@ pub(super) fn open(
     it: &DisputeOpened,
     content: ContentHash,
 ) -> Result<(), Refusal> {
-    let currency = terms.sale.currency;
     let before = step.before();
-    let zero = Amount::zero(currency);
-    let dispute = Dispute {
-        id: it.dispute.clone(),
-        kind: it.kind,
-        kind_version: 0,
-        amount: it.amount.map(|it| Amount::new(it, currency)).transpose()?,
-        version: 0,
-        opened_at: it.at,
-        opened: content,
-        updates: Vec::new(),
-        closed: None,
-        charged: zero,
-        from_reversed: zero,
-        from_holds: zero,
-        from_deposit: zero,
-        from_receivable: zero,
-    };
+    let dispute = Dispute::of(it, content, terms.sale.currency)?;
     let by = By::dispute(&dispute);
     step.order.disputes.push(dispute);
     renew(step, terms, &before, Some(by), None);
     Ok(())
 }
 
-/// The highest version counts, for kind and amount each among those that name it: an update that
-/// leaves one out does not change it.
+impl Dispute {
+    /// As it was opened.
+    pub(super) fn of(
+        it: &DisputeOpened,
+        content: ContentHash,
+        currency: Currency,
+    ) -> Result<Self, MoneyError> {
+        let zero = Amount::zero(currency);
+        Ok(Self {
+            id: it.dispute.clone(),
+            kind: it.kind,
+            kind_version: 0,
+            amount: it.amount.map(|it| Amount::new(it, currency)).transpose()?,
+            version: 0,
+            opened_at: it.at,
+            opened: content,
+            updates: Vec::new(),
+            closed: None,
+            charged: zero,
+            from_reversed: zero,
+            from_holds: zero,
+            from_deposit: zero,
+            from_receivable: zero,
+        })
+    }
+
+    /// The highest version counts, for kind and amount each among those that name it: an update that
+    /// leaves one out does not change it.
+    pub(super) fn update(
+        &mut self,
+        it: &DisputeUpdated,
+        content: ContentHash,
+        currency: Currency,
+    ) -> Result<(), MoneyError> {
+        let amount = it.amount.map(|it| Amount::new(it, currency)).transpose()?;
+        self.updates.push((it.version, content));
+        if amount.is_some() && it.version > self.version {
+            self.amount = amount;
+            self.version = it.version;
+        }
+        if let Some(kind) = it.kind.filter(|_| it.version > self.kind_version) {
+            self.kind = kind;
+            self.kind_version = it.version;
+        }
+        Ok(())
+    }
+
+    /// It is closed.
+    pub(super) fn close(
+        &mut self,
+        it: &DisputeClosed,
+        content: ContentHash,
+        currency: Currency,
+    ) -> Result<(), MoneyError> {
+        let expected = it.refund_expected.map(|it| Amount::new(it, currency));
+        let value = Closing {
+            outcome: it.outcome,
+            at: it.at,
+            refund_expected: expected.transpose()?,
+        };
+        self.closed = Some(Noted { value, content });
+        Ok(())
+    }
+}
+
 pub(super) fn update(
     step: &mut Step<'_>,
     terms: &Terms,
     it: &DisputeUpdated,
     content: ContentHash,
 ) -> Result<(), Refusal> {
-    let currency = terms.sale.currency;
-    let amount = it.amount.map(|it| Amount::new(it, currency)).transpose()?;
     let before = step.before();
     let dispute = find(step.order, &it.dispute);
-    dispute.updates.push((it.version, content));
-    if amount.is_some() && it.version > dispute.version {
-        dispute.amount = amount;
-        dispute.version = it.version;
-    }
-    if let Some(kind) = it.kind.filter(|_| it.version > dispute.kind_version) {
-        dispute.kind = kind;
-        dispute.kind_version = it.version;
-    }
+    dispute.update(it, content, terms.sale.currency)?;
     let by = By::dispute(dispute);
     let at = it.at.max(dispute.opened_at);
     let cleared_at = dispute.cleared_at().map_or(at, |closed| closed.max(at));
@@ -148,16 +184,9 @@ pub(super) fn close(
     it: &DisputeClosed,
     content: ContentHash,
 ) -> Result<(), Refusal> {
-    let currency = terms.sale.currency;
-    let expected = it.refund_expected.map(|it| Amount::new(it, currency));
-    let value = Closing {
-        outcome: it.outcome,
-        at: it.at,
-        refund_expected: expected.transpose()?,
-    };
     let before = step.before();
     let dispute = find(step.order, &it.dispute);
-    dispute.closed = Some(Noted { value, content });
+    dispute.close(it, content, terms.sale.currency)?;
     let by = By::dispute(dispute);
     let cleared_at = dispute.cleared_at();
     charge::dispute(step, terms, &it.dispute, it.at)?;

@@ -7,7 +7,7 @@ use super::super::agreement::{Excess, Free, RefundFees};
 use super::super::entry::{Account, Event, RefundApplied, Source, SourceKind};
 use super::super::fact::{Completed, ContentHash, RefundReversed, Refunded};
 use super::super::ids::{DisputeId, RefundId};
-use super::super::money::{Amount, MoneyError, less};
+use super::super::money::{Amount, Currency, MoneyError, less};
 use super::super::order::{Dispute, Noted, Order, Refund};
 use super::super::time::Instant;
 use super::sources::{owe, take_from_deposit, take_from_holds};
@@ -68,21 +68,8 @@ pub(super) fn refund(
     }
     let before = step.before();
     let by = block::By::named(step.order, it.dispute.as_ref());
-    let zero = Amount::zero(sale.currency);
     step.order.count_refunds(sale.currency)?;
-    step.order.refunds.push(Refund {
-        id: it.refund.clone(),
-        amount: it.amount,
-        at: it.at,
-        dispute: it.dispute.clone(),
-        content,
-        charged: zero,
-        from_reversed: zero,
-        from_holds: zero,
-        from_deposit: zero,
-        from_receivable: zero,
-        reversed: None,
-    });
+    step.order.refunds.push(Refund::of(it, content));
     if step.order.refunded(sale.currency)? > sale.amount {
         match terms.agreement.refund.excess {
             Excess::Reject => return Err(Refusal::RefundExceedsOrder),
@@ -97,11 +84,31 @@ pub(super) fn refund(
     };
     let more = less(
         charged(step.order, terms)?,
-        charged_so_far(step.order, sale)?,
+        charged_so_far(step.order, sale.currency)?,
     );
     take(step, terms, more, &claim)?;
     block::renew(step, terms, &before, by, Some(it.at));
     Ok(())
+}
+
+impl Refund {
+    /// Of which nothing is charged yet.
+    pub(super) fn of(it: &Refunded, content: ContentHash) -> Self {
+        let zero = Amount::zero(it.currency);
+        Self {
+            id: it.refund.clone(),
+            amount: it.amount,
+            at: it.at,
+            dispute: it.dispute.clone(),
+            content,
+            charged: zero,
+            from_reversed: zero,
+            from_holds: zero,
+            from_deposit: zero,
+            from_receivable: zero,
+            reversed: None,
+        }
+    }
 }
 
 /// A refund that did not go through claims nothing any more.
@@ -112,33 +119,39 @@ pub(super) fn reverse_refund(
     content: ContentHash,
 ) -> Result<(), Refusal> {
     let before = step.before();
-    step.order.forget_sums();
-    let found = step
-        .order
-        .refunds
-        .iter_mut()
-        .find(|refund| refund.id == it.refund);
-    let refund = found.expect("a reversal is parked until its refund is applied");
+    let (claim, dispute) = note_reversal(step.order, it, content);
+    let too_much = less(
+        charged_so_far(step.order, terms.sale.currency)?,
+        charged(step.order, terms)?,
+    );
+    let shares = give_back::beyond_their_shares(step.order, terms, too_much)?;
+    give_back::by_reversal(step, terms.sale.currency, shares, too_much, &claim)?;
+    let by = block::By::named(step.order, dispute.as_ref());
+    block::renew(step, terms, &before, by, Some(it.at));
+    Ok(())
+}
+
+/// Notes on a refund's record that it did not go through; the dispute that it named.
+pub(super) fn note_reversal<'a>(
+    order: &mut Order,
+    it: &'a RefundReversed,
+    content: ContentHash,
+) -> (Claim<'a>, Option<DisputeId>) {
+    order.forget_sums();
+    let mut refunds = order.refunds.iter_mut();
+    let found = refunds.find(|refund| refund.id == it.refund);
+    let refund = found.expect("a reversal is parked until its refund is on record");
     refund.reversed = Some(Noted {
         value: it.at,
         content,
     });
-    let (amount, dispute) = (refund.amount, refund.dispute.clone());
-    let sale = &terms.sale;
-    let too_much = less(
-        charged_so_far(step.order, sale)?,
-        charged(step.order, terms)?,
-    );
     let claim = Claim {
         refund: Some(&it.refund),
         dispute: None,
-        amount,
+        amount: refund.amount,
         at: it.at,
     };
-    give_back::by_reversal(step, terms, too_much, &claim)?;
-    let by = block::By::named(step.order, dispute.as_ref());
-    block::renew(step, terms, &before, by, Some(it.at));
-    Ok(())
+    (claim, refund.dispute.clone())
 }
 
 /// After a dispute was closed, or changed when it was: charges what a lost chargeback adds, or
@@ -152,9 +165,9 @@ pub(super) fn dispute(
     let sale = &terms.sale;
     let zero = Amount::zero(sale.currency);
     let found = step.order.dispute(id);
-    let amount = found.map_or(zero, |dispute| dispute.lost_chargeback(sale));
+    let amount = found.map_or(zero, |dispute| dispute.lost_chargeback(sale.amount));
     let due = charged(step.order, terms)?;
-    let so_far = charged_so_far(step.order, sale)?;
+    let so_far = charged_so_far(step.order, sale.currency)?;
     if amount.is_zero() && due == so_far {
         return Ok(());
     }
@@ -219,10 +232,10 @@ fn original(order: &Order, sale: &Completed) -> Result<Amount, MoneyError> {
     Amount::sum(sale.currency, order.holds.iter().map(|hold| hold.original))
 }
 
-fn charged_so_far(order: &Order, sale: &Completed) -> Result<Amount, MoneyError> {
-    let refunds = order.charged_by_refunds(sale.currency)?;
+pub(super) fn charged_so_far(order: &Order, currency: Currency) -> Result<Amount, MoneyError> {
+    let refunds = order.charged_by_refunds(currency)?;
     let disputes = order.disputes.iter().map(|dispute| dispute.charged);
-    Amount::sum(sale.currency, disputes)?.plus(refunds)
+    Amount::sum(currency, disputes)?.plus(refunds)
 }
 
 /// What a cancellation reversed and no refund has met yet.
@@ -288,11 +301,24 @@ fn take(
     }
     let rest = less(amount, from_reversed);
     let from_holds = take_from_holds(step, terms, rest, claim, &mut sources)?;
-    let rest = less(rest, from_holds);
+    let order = (from_reversed, from_holds, sources);
+    take_from_merchant(step, terms.sale.currency, amount, order, claim)
+}
+
+/// Takes what the order has not given of a charge out of the deposit; the rest becomes a receivable.
+/// What it has given of reversed money and out of its holds comes with its sources.
+pub(super) fn take_from_merchant(
+    step: &mut Step<'_>,
+    currency: Currency,
+    amount: Amount,
+    (from_reversed, from_holds, mut sources): (Amount, Amount, Vec<Source>),
+    claim: &Claim<'_>,
+) -> Result<(), MoneyError> {
+    let rest = less(less(amount, from_reversed), from_holds);
     let from_deposit = take_from_deposit(step, rest, claim, &mut sources);
     let owed = less(rest, from_deposit);
     if !owed.is_zero() {
-        owe(step, terms, owed, claim, &mut sources)?;
+        owe(step, currency, owed, claim, &mut sources)?;
     }
     let record = record(step.order, claim);
     let record = record.expect("the fact was noted before it is charged");

@@ -8,7 +8,7 @@ use super::super::entry::{
     ReceivableWrittenOff, RefundApplied, RefundReversed, Source, SourceKind, Transfer,
 };
 use super::super::ids::{CreditId, HoldId};
-use super::super::money::{Amount, MoneyError, less};
+use super::super::money::{Amount, Currency, MoneyError, less};
 use super::super::order::Order;
 use super::super::recovery::Credit;
 use super::charge::{self, Charge, Claim};
@@ -26,10 +26,10 @@ pub(super) fn by_cancellation(step: &mut Step<'_>, terms: &Terms) -> Result<(), 
     let repaid = repay(step, rest, by, Account::Proceeds);
     met_by_reversal(step.order, repaid, |charge| charge.from_receivable)?;
     let rest = less(rest, repaid);
-    let credited = rest.min(recovered(step.order, terms)?);
+    let credited = rest.min(recovered(step.order, terms.sale.currency)?);
     met_by_reversal(step.order, credited, |charge| charge.from_receivable)?;
-    credit(step, terms, credited, by, Account::Proceeds);
-    let deposited = less(rest, credited).min(from_deposit(step.order, terms)?);
+    credit(step, terms.sale.currency, credited, by, Account::Proceeds);
+    let deposited = less(rest, credited).min(from_deposit(step.order, terms.sale.currency)?);
     met_by_reversal(step.order, deposited, |charge| charge.from_deposit)?;
     to_deposit(step, deposited, by, Account::Proceeds)
 }
@@ -52,9 +52,9 @@ fn met_by_reversal(
 }
 
 /// What this order's charges have taken out of the deposit.
-fn from_deposit(order: &mut Order, terms: &Terms) -> Result<Amount, MoneyError> {
+fn from_deposit(order: &mut Order, currency: Currency) -> Result<Amount, MoneyError> {
     let charges = charge::charges(order).map(|(_, record)| *record.from_deposit);
-    Amount::sum(terms.sale.currency, charges)
+    Amount::sum(currency, charges)
 }
 
 /// Puts a sum back into the merchant's deposit.
@@ -78,8 +78,7 @@ fn to_deposit(
 }
 
 /// What releases have paid of the receivables that this order's charges opened.
-fn recovered(order: &mut Order, terms: &Terms) -> Result<Amount, MoneyError> {
-    let currency = terms.sale.currency;
+fn recovered(order: &mut Order, currency: Currency) -> Result<Amount, MoneyError> {
     let unpaid = order.receivables.iter();
     let unpaid = unpaid.flat_map(|it| [it.left, it.written_off]);
     let unpaid = Amount::sum(currency, unpaid)?;
@@ -88,7 +87,13 @@ fn recovered(order: &mut Order, terms: &Terms) -> Result<Amount, MoneyError> {
 }
 
 /// Owes the merchant a sum that a release had paid for them.
-fn credit(step: &mut Step<'_>, terms: &Terms, amount: Amount, by: &'static str, debit: Account) {
+fn credit(
+    step: &mut Step<'_>,
+    currency: Currency,
+    amount: Amount,
+    by: &'static str,
+    debit: Account,
+) {
     if amount.is_zero() {
         return;
     }
@@ -96,7 +101,7 @@ fn credit(step: &mut Step<'_>, terms: &Terms, amount: Amount, by: &'static str, 
     step.order.credits.push(Credit {
         id: credit_id,
         order: Some(step.order.id.clone()),
-        currency: terms.sale.currency,
+        currency,
         amount,
         opened_at: step.world.now,
         traceparent: step.traceparent.clone(),
@@ -118,7 +123,14 @@ pub(super) fn by_dispute(
     amount: Amount,
     claim: &Claim<'_>,
 ) -> Result<(), MoneyError> {
-    let (_, rest) = sources(step, terms, amount, claim, "dispute")?;
+    let shares = beyond_their_shares(step.order, terms, amount)?;
+    let (_, rest) = sources(
+        step,
+        terms.sale.currency,
+        shares,
+        (amount, "dispute"),
+        claim,
+    )?;
     let event = Event::RefundApplied(RefundApplied {
         refund_id: None,
         dispute_id: claim.dispute.cloned(),
@@ -135,14 +147,16 @@ pub(super) fn by_dispute(
 }
 
 /// Gives back what a refund that did not go through had charged, in the reverse order of the
-/// sources, as if it had never come; what a released or reversed hold gave becomes a credit.
+/// sources, as if it had never come; what a released or reversed hold gave becomes a credit. `shares`
+/// goes back to each hold first.
 pub(super) fn by_reversal(
     step: &mut Step<'_>,
-    terms: &Terms,
+    currency: Currency,
+    shares: Vec<Amount>,
     amount: Amount,
     claim: &Claim<'_>,
 ) -> Result<(), MoneyError> {
-    let (sources, rest) = sources(step, terms, amount, claim, "refund_reversed")?;
+    let (sources, rest) = sources(step, currency, shares, (amount, "refund_reversed"), claim)?;
     let event = Event::RefundReversed(RefundReversed {
         refund_id: claim.refund.cloned().expect("a reversal names its refund"),
         amount: claim.amount,
@@ -158,13 +172,12 @@ pub(super) fn by_reversal(
 /// reversed money.
 fn sources(
     step: &mut Step<'_>,
-    terms: &Terms,
-    amount: Amount,
+    currency: Currency,
+    shares: Vec<Amount>,
+    (amount, by): (Amount, &'static str),
     claim: &Claim<'_>,
-    by: &'static str,
 ) -> Result<(Vec<Source>, Amount), MoneyError> {
-    let zero = Amount::zero(terms.sale.currency);
-    let shares = beyond_their_shares(step.order, terms, amount)?;
+    let zero = Amount::zero(currency);
     let mut rest = shares.iter().fold(amount, |rest, it| less(rest, *it));
     let borne = make_good(step, rest, by, Account::Refunded);
     lower(step.order, claim, borne, |charge| charge.from_receivable);
@@ -172,15 +185,15 @@ fn sources(
     let repaid = repay(step, rest, by, Account::Refunded);
     lower(step.order, claim, repaid, |charge| charge.from_receivable);
     rest = less(rest, repaid);
-    let recovered = rest.min(recovered(step.order, terms)?);
+    let recovered = rest.min(recovered(step.order, currency)?);
     lower(step.order, claim, recovered, |charge| {
         charge.from_receivable
     });
     rest = less(rest, recovered);
-    let deposited = rest.min(from_deposit(step.order, terms)?);
+    let deposited = rest.min(from_deposit(step.order, currency)?);
     lower(step.order, claim, deposited, |charge| charge.from_deposit);
     rest = less(rest, deposited);
-    let holds = from_holds(step.order, terms, shares, rest)?;
+    let holds = from_holds(step.order, currency, shares, rest)?;
     rest = holds
         .iter()
         .fold(less(amount, repaid), |rest, it| less(rest, *it));
@@ -198,7 +211,7 @@ fn sources(
             restored.push((position, back));
         }
     }
-    credit(step, terms, credited, by, Account::Refunded);
+    credit(step, currency, credited, by, Account::Refunded);
     to_deposit(step, deposited, by, Account::Refunded)?;
     let mut said = Vec::with_capacity(restored.len());
     for (position, back) in restored {
@@ -235,7 +248,7 @@ fn is_gone(order: &Order, position: usize) -> bool {
 
 /// What proportional refunds have taken out of each hold beyond its share of now, together at most
 /// `amount`; nothing when refunds are not proportional or the holds are reversed.
-fn beyond_their_shares(
+pub(super) fn beyond_their_shares(
     order: &mut Order,
     terms: &Terms,
     amount: Amount,
@@ -244,7 +257,7 @@ fn beyond_their_shares(
     let proportional = terms.agreement.refund.source == RefundSource::Proportional;
     if proportional && order.cancelled.is_none() {
         let mut rest = amount;
-        let given = given(order, terms)?;
+        let given = given(order, terms.sale.currency)?;
         for (position, share) in charge::shares(order, terms)?.into_iter().enumerate() {
             let back = less(given[position], share).min(rest);
             backs[position] = back;
@@ -258,11 +271,11 @@ fn beyond_their_shares(
 /// given besides.
 fn from_holds(
     order: &mut Order,
-    terms: &Terms,
+    currency: Currency,
     shares: Vec<Amount>,
     rest: Amount,
 ) -> Result<Vec<Amount>, MoneyError> {
-    let given = given(order, terms)?;
+    let given = given(order, currency)?;
     let mut rest = rest;
     let mut holds = shares;
     for position in (0..holds.len()).rev() {
@@ -275,8 +288,7 @@ fn from_holds(
 
 /// What each hold has given and not got back. What came back as a credit, since its hold was gone,
 /// is consumed for good, but no charge has it on record any more.
-fn given(order: &mut Order, terms: &Terms) -> Result<Vec<Amount>, MoneyError> {
-    let currency = terms.sale.currency;
+fn given(order: &mut Order, currency: Currency) -> Result<Vec<Amount>, MoneyError> {
     let on_record = charge::charges(order).map(|(_, record)| *record.from_holds);
     let on_record = Amount::sum(currency, on_record)?;
     let mut given: Vec<Amount> = order.holds.iter().map(|hold| hold.consumed).collect();

@@ -65,6 +65,10 @@ pub fn import(
         let what = "/order_id: messages about it have come already and wait for its own event";
         return Err(vec![what.to_owned()]);
     }
+    if order.charged_in.is_some() {
+        let what = "/order_id: a person has charged refunds or chargebacks of it to the merchant";
+        return Err(vec![what.to_owned()]);
+    }
     let merchant = &order.merchant;
     let found = in_force(world.agreements, merchant, sold.currency, sold.at).cloned();
     let agreement =

@@ -4,6 +4,7 @@
 //! `charge` moves the holds to what refunds and lost chargebacks claim together, `block` to
 //! what disputes and blocks keep together. That is what makes the order of arrival irrelevant.
 
+mod ahead;
 mod block;
 mod charge;
 mod foretold;
@@ -29,6 +30,7 @@ use super::review::Approval;
 use super::settlement;
 use super::time::Instant;
 
+pub use ahead::{Ahead, Said, charge, chargeable};
 pub use foretold::issue as issue_foretold;
 pub use import::{Imported, ImportedHold, import};
 pub use outcome::{Outcome, Refusal, Verdict};
@@ -274,10 +276,13 @@ impl<'a> Step<'a> {
         if let OrderEvent::Completed(sale) = &fact.what {
             return sale::complete(self, sale, fact);
         }
-        let (sale, agreement) = self
-            .order
-            .settled()
-            .expect("a fact that needs the sale is parked until it is applied");
+        let settled = self.order.settled();
+        if let (OrderEvent::RefundReversed(it), None) = (&fact.what, &settled) {
+            ahead::reverse(self, it, fact.content)?;
+            return Ok(Verdict::Applied);
+        }
+        let (sale, agreement) =
+            settled.expect("a fact that needs the sale is parked until it is applied");
         let terms = Terms { sale, agreement };
         let noted = |value: Instant| {
             let content = fact.content;
@@ -328,12 +333,11 @@ impl<'a> Step<'a> {
 
     /// Writes an entry about the order, or about the hold at that position.
     fn say(&mut self, hold: Option<usize>, event: Event, transfer: Option<Transfer>) {
-        let sale = self.order.sale.as_ref();
         self.entries.push(Entry {
             event,
             order: Some(self.order.id.clone()),
             hold: hold.map(|position| self.order.holds[position].id),
-            currency: sale.map(|noted| noted.value.currency),
+            currency: self.order.currency(),
             transfer: transfer.filter(|it| !it.amount.is_zero()),
             cause: self.cause.clone(),
             traceparent: self.traceparent.clone(),

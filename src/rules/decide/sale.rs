@@ -12,8 +12,8 @@ use super::super::order::Noted;
 use super::super::term;
 use super::super::time::Instant;
 use super::{
-    Refusal, Step, Terms, Verdict, World, block, foretold, give_back, in_force, review, settlement,
-    transfer,
+    Refusal, Step, Terms, Verdict, World, ahead, block, foretold, give_back, in_force, review,
+    settlement, transfer,
 };
 
 /// Holds the sale under the agreement that is in force; without one it waits.
@@ -22,6 +22,7 @@ pub(super) fn complete(
     sale: &Completed,
     fact: &OrderFact,
 ) -> Result<Verdict, Refusal> {
+    ahead::fits(step, sale)?;
     step.order.traceparent.clone_from(&fact.traceparent);
     step.order.sale = Some(Noted {
         value: sale.clone(),

@@ -5,7 +5,7 @@ use super::super::entry::{
     Account, DepositChanged, Direction, Event, HoldConsumed, ReceivableOpened, Source, SourceKind,
 };
 use super::super::ids::ReceivableId;
-use super::super::money::{Amount, MoneyError, less};
+use super::super::money::{Amount, Currency, MoneyError, less};
 use super::super::order::Receivable;
 use super::charge::{Claim, shares};
 use super::{Step, Terms, transfer};
@@ -87,7 +87,7 @@ pub(super) fn take_from_deposit(
 /// Opens a receivable; one cause has one, which grows when the cause does.
 pub(super) fn owe(
     step: &mut Step<'_>,
-    terms: &Terms,
+    currency: Currency,
     amount: Amount,
     claim: &Claim<'_>,
     sources: &mut Vec<Source>,
@@ -101,7 +101,7 @@ pub(super) fn owe(
     } else {
         step.order.receivables.push(Receivable {
             id,
-            currency: terms.sale.currency,
+            currency,
             original: amount,
             left: amount,
             written_off: less(amount, amount),

@@ -105,7 +105,7 @@ impl Kept<'_> {
         let about = Some(dispute.id.to_string());
         let named = self.order.named(&dispute.id, self.sale.currency);
         if let Some(closing) = &dispute.closed {
-            let charged = named.max(dispute.lost_chargeback(self.sale));
+            let charged = named.max(dispute.lost_chargeback(self.sale.amount));
             let expected = closing.value.refund_expected.unwrap_or(charged);
             let up_to = less(expected, charged);
             if !up_to.is_zero() {
