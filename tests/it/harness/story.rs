@@ -93,6 +93,17 @@ impl Event {
         }
     }
 
+    /// What a refund took, or gave back.
+    fn sources(&self) -> String {
+        let sources = self.data["sources"].as_array().expect("sources");
+        let sources: Vec<String> = sources
+            .iter()
+            .map(|it| (&it["kind"], &it["amount"]))
+            .map(|(kind, amount)| format!("{kind} {amount}").replace('"', ""))
+            .collect();
+        sources.join(" + ")
+    }
+
     /// The event in a line.
     #[expect(clippy::too_many_lines, reason = "one arm per type of event")]
     pub fn line(&self) -> String {
@@ -132,20 +143,12 @@ impl Event {
                 format!("{order} {kind} {}, left {}", f("amount"), f("left"))
             }
             "hold.limit_reached" => format!("{order} over its limit with {}", f("left")),
-            "refund.applied" => {
-                let sources = self.data["sources"].as_array().expect("sources");
-                let sources: Vec<String> = sources
-                    .iter()
-                    .map(|it| (&it["kind"], &it["amount"]))
-                    .map(|(kind, amount)| format!("{kind} {amount}").replace('"', ""))
-                    .collect();
-                let sources = match sources.join(" + ") {
-                    // The dispute that it names was charged before.
-                    none if none.is_empty() => "nothing more".to_owned(),
-                    some => some,
-                };
-                format!("{order} {} takes {sources}", cause())
-            }
+            "refund.applied" => match self.sources() {
+                // The dispute that it names was charged before.
+                none if none.is_empty() => format!("{order} {} takes nothing more", cause()),
+                sources => format!("{order} {} takes {sources}", cause()),
+            },
+            "refund.reversed" => format!("{order} {} gives back {}", cause(), self.sources()),
             "receivable.opened" => format!("{order} owes {} for {}", f("amount"), cause()),
             "receivable.recovered" => {
                 let sums = (f("amount"), f("left"));

@@ -2,6 +2,7 @@
 
 mod approvals;
 mod blocks;
+mod charged;
 mod early;
 mod parked;
 mod pauses;
