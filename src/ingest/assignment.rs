@@ -7,8 +7,9 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::Rules;
+use super::freshness::{Asker, ask};
 use crate::config::IngestStart;
-use crate::kafka::{self, Admin, Partition};
+use crate::kafka::{self, Partition};
 use crate::message::Record;
 use crate::planted::{Bug, is_planted};
 use crate::rules::time::Instant;
@@ -76,7 +77,7 @@ impl Assignment {
     /// and halts those whose position lies outside of their log.
     pub(super) async fn take(
         store: &Store,
-        admin: &Admin,
+        asker: Asker<'_>,
         given: &[Partition],
         start: Option<&IngestStart>,
     ) -> Result<Self, TakeError> {
@@ -85,8 +86,11 @@ impl Assignment {
             .map(|(topic, partition)| (topic.to_string(), *partition))
             .collect();
         store.note_partitions(&keys).await?;
-        let lows = tokio::task::block_in_place(|| admin.lows(given))?;
-        let ends = tokio::task::block_in_place(|| admin.ends(given))?;
+        let wanted = given.to_vec();
+        let (lows, ends) = ask(asker, move |admin| {
+            Ok((admin.lows(&wanted)?, admin.ends(&wanted)?))
+        })
+        .await?;
         let known = store.positions(&keys).await?;
         let fresh: Vec<Partition> = given
             .iter()
@@ -94,7 +98,7 @@ impl Assignment {
             .cloned()
             .collect();
         if !fresh.is_empty() {
-            let starts = first_offsets(admin, &fresh, start, &lows, &ends)?;
+            let starts = first_offsets(asker, &fresh, start, &lows, &ends).await?;
             store.begin_positions(&starts).await?;
         }
         let known = store.positions(&keys).await?;
@@ -187,8 +191,8 @@ fn outside(next: i64, low: i64, end: i64) -> Option<String> {
 
 /// Where partitions begin that were never read: by `ingest.start` on the deployment's first start,
 /// else at their beginning, since a partition that is new to a known topic holds new messages.
-fn first_offsets(
-    admin: &Admin,
+async fn first_offsets(
+    asker: Asker<'_>,
     fresh: &[Partition],
     start: Option<&IngestStart>,
     lows: &HashMap<Partition, i64>,
@@ -199,7 +203,9 @@ fn first_offsets(
         Some(IngestStart::Latest) => ends.clone(),
         Some(IngestStart::At(instant)) => {
             let millis = instant.timestamp().as_millisecond();
-            tokio::task::block_in_place(|| admin.offsets_at(fresh, millis))?
+            let wanted = fresh.to_vec();
+            ask(asker, move |admin| admin.offsets_at(&wanted, millis))
+                .await?
                 .into_iter()
                 .filter_map(|(partition, offset)| {
                     let offset = offset.or_else(|| ends.get(&partition).copied())?;

@@ -104,13 +104,13 @@ pub async fn run(
     while !stop.is_cancelled() {
         heartbeat.beat();
         if round.is_multiple_of(PARTITIONS_EVERY) || partitions.is_empty() {
-            match note_partitions(&store, &admin, &topics).await {
+            match note_partitions(&store, (&admin, &stop), &topics).await {
                 Ok(found) => partitions = found,
                 Err(error) => tracing::warn!(%error, "could not ask for the partitions"),
             }
         }
         round = round.wrapping_add(1);
-        match ask(&store, &admin, &partitions).await {
+        match ends_of(&store, (&admin, &stop), &partitions).await {
             Ok(answer) => {
                 if let Err(error) = halt_lost(&store, &answer, &mut beyond).await {
                     tracing::warn!(%error, "could not halt partitions");
@@ -131,18 +131,17 @@ pub async fn run(
     }
 }
 
-async fn ask(
+async fn ends_of(
     store: &Store,
-    admin: &Arc<Admin>,
+    asker: Asker<'_>,
     partitions: &[Partition],
 ) -> Result<Ends, AskError> {
     // Before the question: a position that lies beyond the answer can't have got there since.
     let positions = store.next_offsets().await?;
     let at = store.now().await?;
     store.forget_moments_ahead(at).await?;
-    let asker = Arc::clone(admin);
     let wanted = partitions.to_vec();
-    let mut ends = blocking(move || asker.ends(&wanted)).await?;
+    let mut ends = ask(asker, move |admin| admin.ends(&wanted)).await?;
     let mut beyond = HashMap::new();
     for ((topic, partition), next) in positions {
         let key = (Arc::from(topic), partition);
@@ -196,14 +195,13 @@ async fn show_lag(store: &Store, latest: &Ends) -> Result<(), StoreError> {
 
 async fn note_partitions(
     store: &Store,
-    admin: &Arc<Admin>,
+    asker: Asker<'_>,
     topics: &[String],
 ) -> Result<Vec<Partition>, AskError> {
-    let asker = Arc::clone(admin);
     let wanted = topics.to_vec();
-    let counts = blocking(move || {
+    let counts = ask(asker, move |admin| {
         let names: Vec<&str> = wanted.iter().map(String::as_str).collect();
-        asker.partition_counts(&names)
+        admin.partition_counts(&names)
     })
     .await?;
     let mut partitions = Vec::new();
@@ -221,11 +219,18 @@ async fn note_partitions(
     Ok(partitions)
 }
 
-/// Runs a blocking Kafka call where it may block.
-async fn blocking<T: Send + 'static>(
-    call: impl FnOnce() -> Result<T, kafka::Error> + Send + 'static,
+/// Who asks the brokers, and until when.
+pub(super) type Asker<'a> = (&'a Arc<Admin>, &'a CancellationToken);
+
+/// Asks the brokers where that may block. Told to stop it waits no longer: the question ends by itself.
+pub(super) async fn ask<T: Send + 'static>(
+    (admin, stop): Asker<'_>,
+    question: impl FnOnce(&Admin) -> Result<T, kafka::Error> + Send + 'static,
 ) -> Result<T, kafka::Error> {
-    tokio::task::spawn_blocking(call)
-        .await
-        .unwrap_or_else(|error| Err(kafka::Error::Retry(error.to_string())))
+    let admin = Arc::clone(admin);
+    let answer = tokio::task::spawn_blocking(move || question(&admin));
+    tokio::select! {
+        answer = answer => answer.unwrap_or_else(|error| Err(kafka::Error::Retry(error.to_string()))),
+        () = stop.cancelled() => Err(kafka::Error::Retry("stopping".to_owned())),
+    }
 }

@@ -64,6 +64,8 @@ struct Worker {
     merchants_since: Option<Instant>,
     fresh: Fresh,
     backoff: Backoff,
+    /// How often the client for questions had been replaced when the consumer was built.
+    replaced: u64,
 }
 
 /// Runs a worker on this thread until it is stopped. A consumer that fails for good is replaced.
@@ -77,8 +79,10 @@ pub fn run(setup: Setup, handle: Handle) {
         merchants_since: None,
         fresh: Fresh::default(),
         backoff: Backoff::new(),
+        replaced: 0,
     };
     while !worker.setup.stop.is_cancelled() {
+        worker.replaced = worker.setup.admin.replaced();
         let topics: Vec<&str> = worker.setup.topics.iter().map(String::as_str).collect();
         match Input::open(&worker.setup.kafka, &topics) {
             Ok(mut input) => {
@@ -109,6 +113,12 @@ impl Worker {
         };
         while !self.setup.stop.is_cancelled() {
             self.setup.heartbeat.beat();
+            if self.setup.admin.replaced() != self.replaced {
+                tracing::warn!(
+                    "what was learned of the partitions is out of date: the consumer is replaced"
+                );
+                return;
+            }
             match input.poll_batch(&limits) {
                 Ok(Polled::Assigned(partitions)) => self.take(input, &partitions),
                 Ok(Polled::Revoked) => {
@@ -181,11 +191,11 @@ impl Worker {
 
     fn try_take(&mut self, input: &mut Input, partitions: &[Partition]) -> Result<(), TakeError> {
         let setup = &self.setup;
+        let asker = (&setup.admin, &setup.stop);
         let (assignment, now) = self.handle.block_on(async {
             let now = setup.store.now().await?;
             let assignment =
-                Assignment::take(&setup.store, &setup.admin, partitions, setup.start.as_ref())
-                    .await?;
+                Assignment::take(&setup.store, asker, partitions, setup.start.as_ref()).await?;
             Ok::<_, TakeError>((assignment, now))
         })?;
         self.assignment = assignment;

@@ -206,8 +206,9 @@ impl Input {
         }
     }
 
-    /// Leaves the group. Gives up waiting after the deadline (librdkafka can hang without a
-    /// broker); true when it was in time. To be called last.
+    /// Leaves the group. Gives up waiting after the deadline; true when it was in time. To be called
+    /// last. librdkafka can hang without a broker, and a broker answers to leaving only after it has
+    /// answered to joining, which waits for all other members: then both are under way.
     #[must_use]
     pub fn close(self, deadline: Duration) -> bool {
         let (done, closed) = mpsc::channel();

@@ -2,17 +2,17 @@
 //! and how they end. The loops share nothing but the database; any number of processes may run
 //! any of them.
 
+mod loops;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant as Moment};
+use std::time::Duration;
 
-use anyhow::bail;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use self::loops::Loops;
 use crate::cli::Role;
 use crate::clock::Clock;
 use crate::config::{Config, IngestStart};
@@ -31,6 +31,9 @@ use crate::{publish, telemetry};
 
 /// How long a broker may take to answer at the start.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long leaving the group may take: a broker that is away, or that lets it wait for others, is not
+/// worth more. What was to be told to it is under way by then.
+const LEAVING: Duration = Duration::from_secs(5);
 /// A loop that has not ticked for this long is stuck; a statement may take a minute.
 const SILENCE_MAX: Duration = Duration::from_secs(150);
 /// The same for the loop that sums up days, whose statements may take a quarter of an hour.
@@ -130,8 +133,7 @@ impl Service {
     /// When the HTTP address can't be had, or a loop did not end within the deadline.
     pub async fn run(self, roles: &BTreeSet<Role>, controls: Controls) -> anyhow::Result<()> {
         let stop = controls.stop.clone();
-        let mut tasks = JoinSet::new();
-        let mut threads = Vec::new();
+        let mut loops = Loops::default();
         if roles.contains(&Role::Http) {
             let listener = http::bind(self.config.http.addr).await?;
             let state = http::State {
@@ -140,7 +142,7 @@ impl Service {
                 metrics: controls.metrics.clone(),
             };
             let stop = stop.clone();
-            tasks.spawn(async move {
+            loops.spawn("http", async move {
                 if let Err(error) = http::serve(listener, state, stop).await {
                     tracing::error!(%error, "the HTTP server ended");
                 }
@@ -148,49 +150,58 @@ impl Service {
         }
         let heartbeat = controls.liveness.heartbeat("watch", SILENCE_MAX);
         let watch = watcher::Watch::new(self.store.clone(), Arc::clone(&self.config), roles);
-        tasks.spawn(watcher::run(watch, controls.clone(), heartbeat));
+        loops.spawn("watch", watcher::run(watch, controls.clone(), heartbeat));
         if roles.contains(&Role::Ingest) {
-            threads.extend(self.start_ingest(&controls, &mut tasks));
+            self.start_ingest(&controls, &mut loops);
         }
         if roles.contains(&Role::Release) {
             let not_before = self.deployment.release_not_before;
             let step = Release::new(self.store.clone(), Arc::clone(&self.config), not_before);
             let heartbeat = controls.liveness.heartbeat("release", SILENCE_MAX);
             let readiness = Arc::clone(&controls.readiness);
-            tasks.spawn(release::run(step, readiness, heartbeat, stop.clone()));
+            let running = release::run(step, readiness, heartbeat, stop.clone());
+            loops.spawn("release", running);
             let reviews = Reviews::new(self.store.clone(), Arc::clone(&self.config));
             let heartbeat = controls.liveness.heartbeat("reviews", SILENCE_MAX);
-            tasks.spawn(review::run(reviews, heartbeat, stop.clone()));
+            loops.spawn("reviews", review::run(reviews, heartbeat, stop.clone()));
             let control = Control::new(self.store.clone());
             let heartbeat = controls.liveness.heartbeat("control", SILENCE_MAX_OF_SUMS);
-            tasks.spawn(control::run(control, heartbeat, stop.clone()));
+            loops.spawn("control", control::run(control, heartbeat, stop.clone()));
         }
         if roles.contains(&Role::Publish) {
-            threads.push(self.start_publish(&controls));
+            self.start_publish(&controls, &mut loops);
         }
         stop.cancelled().await;
         tracing::info!("stopping: finishing what is under way");
-        let deadline = Duration::from_secs(u64::from(self.config.shutdown.deadline_seconds));
-        drain(tasks, threads, deadline).await
+        loops.ended(self.shutdown()).await?;
+        tracing::info!("stopped");
+        Ok(())
     }
 
-    fn start_ingest(&self, controls: &Controls, tasks: &mut JoinSet<()>) -> Vec<JoinHandle<()>> {
+    /// How long stopping may take.
+    fn shutdown(&self) -> Duration {
+        Duration::from_secs(u64::from(self.config.shutdown.deadline_seconds))
+    }
+
+    fn start_ingest(&self, controls: &Controls, loops: &mut Loops) {
         let rules = Arc::new(ingest::Rules::of(&self.config));
         let topics = self.config.topics.inputs().map(str::to_owned).to_vec();
         let (ends, latest) = watch::channel(None);
-        tasks.spawn(freshness::run(
+        let freshness = freshness::run(
             self.store.clone(),
             Arc::clone(&self.admin),
             topics.clone(),
             ends,
             controls.liveness.heartbeat("freshness", SILENCE_MAX),
             controls.stop.clone(),
-        ));
-        tasks.spawn(followup::run(
+        );
+        loops.spawn("freshness", freshness);
+        let followup = followup::run(
             FollowUp::new(self.store.clone(), Arc::clone(&rules), topics.clone()),
             controls.liveness.heartbeat("followup", SILENCE_MAX),
             controls.stop.clone(),
-        ));
+        );
+        loops.spawn("followup", followup);
         let setup = worker::Setup {
             store: self.store.clone(),
             rules,
@@ -205,18 +216,16 @@ impl Service {
             readiness: Arc::clone(&controls.readiness),
             heartbeat: controls.liveness.heartbeat("ingest", SILENCE_MAX),
             stop: controls.stop.clone(),
-            close_deadline: Duration::from_secs(5),
+            close_deadline: LEAVING.min(self.shutdown() / 2),
         };
-        (0..self.config.ingest.workers)
-            .map(|_| {
-                let setup = setup.clone();
-                let handle = tokio::runtime::Handle::current();
-                std::thread::spawn(move || worker::run(setup, handle))
-            })
-            .collect()
+        for _ in 0..self.config.ingest.workers {
+            let setup = setup.clone();
+            let handle = tokio::runtime::Handle::current();
+            loops.thread("ingest", move || worker::run(setup, handle));
+        }
     }
 
-    fn start_publish(&self, controls: &Controls) -> JoinHandle<()> {
+    fn start_publish(&self, controls: &Controls, loops: &mut Loops) {
         let setup = publish::Setup {
             store: self.store.clone(),
             kafka: self.kafka.clone(),
@@ -228,7 +237,7 @@ impl Service {
             stop: controls.stop.clone(),
         };
         let handle = tokio::runtime::Handle::current();
-        std::thread::spawn(move || publish::run(&setup, &handle))
+        loops.thread("publish", move || publish::run(&setup, &handle));
     }
 }
 
@@ -244,34 +253,6 @@ fn warn_of_plain_text(store: &Store, kafka: &KafkaSettings) {
             "not encrypted: who can reach this network can read and forge what decides about money"
         );
     }
-}
-
-/// Waits for every loop to end.
-async fn drain(
-    mut tasks: JoinSet<()>,
-    threads: Vec<JoinHandle<()>>,
-    deadline: Duration,
-) -> anyhow::Result<()> {
-    let until = Moment::now() + deadline;
-    // Cancelling a task inside a transaction is what must not happen: they are only waited for.
-    while Moment::now() < until {
-        while tasks.try_join_next().is_some() {}
-        if tasks.is_empty() && threads.iter().all(JoinHandle::is_finished) {
-            for thread in threads {
-                if thread.join().is_err() {
-                    bail!("a loop ended with a panic; see the log");
-                }
-            }
-            tracing::info!("stopped");
-            return Ok(());
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    tasks.detach_all();
-    bail!(
-        "not everything ended within {} s; nothing is lost, the next start goes on",
-        deadline.as_secs()
-    )
 }
 
 /// Starts the recorder of metrics; a process has one.
