@@ -9,7 +9,7 @@ use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedPr
 use serde_json::json;
 
 use crate::harness::facts::{Fact, agreement, opened, order, refund};
-use crate::harness::{Holdback, INPUTS, eventually};
+use crate::harness::{Holdback, INPUTS, TestBed, eventually};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -240,6 +240,42 @@ async fn a_topic_that_was_made_anew_halts_its_partition() {
         );
         hb.checked_end().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_is_made_anew_under_a_running_process_halts_its_partition_without_a_restart() {
+    let bed = TestBed::private("anewunder", 2).await;
+    let mut hb = Holdback::over(bed, "11-03 12:00", &[]).await;
+    hb.run().await;
+    sold(&hb).await;
+    hb.send_all([1, 2].map(|n| opened("M-2", "O-9", &format!("D-{n}"), "return", "11-04")));
+    hb.send_all([1, 2].map(|n| refund("M-2", "O-9", &format!("R-{n}"), "5", "11-04")));
+    hb.applied().await;
+    // Each partition has another leader epoch after a restart; a topic that is made anew has the first.
+    hb.bed.own.as_mut().expect("servers of its own").0.restart();
+    hb.send(opened("M-2", "O-9", "D-3", "return", "11-04"));
+    hb.send(refund("M-2", "O-9", "R-3", "5", "11-04"));
+    hb.applied().await;
+    hb.make_anew("dispute").await;
+    hb.make_anew("refund").await;
+    // Shorter than what was read: the position lies outside. Longer: another record is there.
+    hb.send_all((4..9).map(|n| refund("M-2", "O-9", &format!("R-{n}"), "5", "11-04")));
+    hb.bed.flush();
+    hb.set("11-10");
+    eventually("the partitions are halted", async || {
+        let halted = "SELECT count(*) FROM positions WHERE halted IS NOT NULL";
+        let halted = hb.number(halted).await;
+        (halted == 2)
+            .then_some(())
+            .ok_or_else(|| format!("{halted} are; {:?}", hb.not_ready()))
+    })
+    .await;
+    held_back_by(&hb, "dispute").await;
+    let waiting = "SELECT count(*) FROM parked";
+    assert_eq!(hb.number(waiting).await, 6, "nothing of it is applied");
+    let released = "SELECT count(*) FROM journal WHERE event = 12";
+    assert_eq!(hb.number(released).await, 0);
+    hb.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

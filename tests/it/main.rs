@@ -33,5 +33,6 @@ mod security;
 mod shadow;
 mod simulated;
 mod statements;
+mod stopping;
 mod strangers;
 mod whole_way;

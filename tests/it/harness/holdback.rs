@@ -113,7 +113,11 @@ impl Holdback {
 
     /// Ready to run, so that a test can write before the first start.
     pub async fn stopped(name: &str, now: &str, settings: &[(&str, &str)]) -> Self {
-        let bed = TestBed::new(name).await;
+        Self::over(TestBed::new(name).await, now, settings).await
+    }
+
+    /// The same on a bed that is there already.
+    pub async fn over(bed: TestBed, now: &str, settings: &[(&str, &str)]) -> Self {
         let defaults = [
             ("NAME", bed.name.as_str()),
             ("DATABASE_URL", &bed.database_url),
