@@ -5,6 +5,7 @@ use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::{Act, Answer, By, Operator, OperatorError, Request, refuse};
+use crate::rules::money::Amount;
 use crate::rules::time::Instant;
 use crate::store::operations::{About, Operation, Proposal};
 use crate::store::{StoreError, Tx};
@@ -67,6 +68,10 @@ impl Operator {
         };
         // What fails is dropped with its transaction, the approval too.
         let outcome = self.carry_out(&mut tx, &request, act).await?;
+        let amount = outcome.about.amount.map(Amount::decimal);
+        if matches!(request, Request::ChargeParked { .. }) && amount != proposal.amount {
+            return refuse("it would charge another amount now: ask for it again".to_owned());
+        }
         tx.commit().await?;
         Ok(Answer {
             operation,

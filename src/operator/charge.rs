@@ -9,10 +9,11 @@ use std::collections::BTreeSet;
 use super::{Act, Operator, OperatorError, Outcome, Request, TWO_PERSONS, refuse};
 use crate::ingest;
 use crate::message::Record;
-use crate::rules::decide::{self, Said, World};
+use crate::rules::decide::{self, Ahead, Said, World};
+use crate::rules::fact::FactKey;
 use crate::store::Tx;
 use crate::store::agreements::Catalogue;
-use crate::store::cases::{OrderKey, Source};
+use crate::store::cases::{Cases, OrderKey, Source};
 use crate::store::journal::Lines;
 use crate::store::recovery::Purses;
 use crate::store::replays::Place;
@@ -38,13 +39,10 @@ impl Operator {
         tx.open_catalogue(&mut catalogue, std::slice::from_ref(&key.0), false)
             .await?;
         let mut cases = ingest::load(tx, &mut catalogue, &self.rules, &key).await?;
-        let Some(case) = cases.get_mut(&key) else {
+        let Some(case) = cases.get(&key) else {
             return refuse(format!("order {} can't be loaded", key.1));
         };
-        let ahead = match decide::chargeable(&case.order, &wanted, &said) {
-            Ok(ahead) => ahead,
-            Err(why) => return refuse(why),
-        };
+        let ahead = decide::chargeable(&case.order, &wanted, &said).or_else(refuse)?;
         belongs(tx, &key).await?;
         let mut outcome = Outcome::of(request, String::new());
         outcome.about.merchant = Some(key.0.clone());
@@ -56,6 +54,32 @@ impl Operator {
             TWO_PERSONS.clone_into(&mut outcome.says);
             return Ok(outcome);
         }
+        let charge = (&key, &wanted, ahead);
+        outcome.says = self.book(tx, (&mut cases, &catalogue), charge, act).await?;
+        Ok(outcome)
+    }
+
+    /// Charges it and writes what follows; says so.
+    async fn book(
+        &self,
+        tx: &mut Tx,
+        (cases, catalogue): (&mut Cases, &Catalogue),
+        (key, wanted, ahead): (&OrderKey, &FactKey, Ahead),
+        act: Act<'_>,
+    ) -> Result<String, OperatorError> {
+        let Some(case) = cases.get_mut(key) else {
+            return refuse(format!("order {} can't be loaded", key.1));
+        };
+        let says = format!(
+            "{wanted} is charged: merchant {} bears {} {} of order {}",
+            key.0, ahead.amount, ahead.currency, key.1
+        );
+        let purse = (key.0.clone(), ahead.currency);
+        let keys = BTreeSet::from([purse.clone()]);
+        let mut purses = Purses::default();
+        tx.make_merchants(&keys).await?;
+        tx.lock_purses(&mut purses, &keys).await?;
+        case.order.purse = purses.lend(&purse);
         let calendars = catalogue.calendars();
         let world = World {
             agreements: &catalogue.of(&key.0),
@@ -63,28 +87,17 @@ impl Operator {
             now: tx.now,
             approval: &self.rules.approval,
         };
-        let (amount, currency) = (ahead.amount, ahead.currency);
-        let purse = (key.0.clone(), currency);
-        let keys = BTreeSet::from([purse.clone()]);
-        let mut purses = Purses::default();
-        tx.make_merchants(&keys).await?;
-        tx.lock_purses(&mut purses, &keys).await?;
-        case.order.purse = purses.lend(&purse);
         let charged = decide::charge(&mut case.order, ahead, world);
         let entries = charged.or_else(|refusal| refuse(refusal.to_string()))?;
         purses.take_back(Some(purse), case.order.purse.take());
-        let source = case.messages.get(&wanted).and_then(|it| self.source(it));
-        tx.save_orders(&cases, &catalogue).await?;
+        let source = case.messages.get(wanted).and_then(|it| self.source(it));
+        tx.save_orders(cases, catalogue).await?;
         tx.save_purses(&mut purses).await?;
         let mut lines = Lines::default();
         lines.add(&key.0, entries, source);
         lines.are_by(act.id);
         tx.write(&lines).await?;
-        outcome.says = format!(
-            "{wanted} is charged: merchant {} bears {amount} {currency} of order {}",
-            key.0, key.1
-        );
-        Ok(outcome)
+        Ok(says)
     }
 
     fn source(&self, record: &Record) -> Option<Source> {

@@ -42,7 +42,7 @@ pub async fn run(config: Config, args: &ReconcileArgs) -> anyhow::Result<()> {
     let store = preflight::connect(&config, Clock::Database).await?;
     preflight::check_schema(&store).await?;
     if args.accept {
-        let accepted = accept(&store, &by.context("who accepts, and why?")?).await?;
+        let accepted = accept(&store, &config, &by.context("who accepts, and why?")?).await?;
         say(&format!("{accepted} events accepted"));
         return match show_left(&store).await? {
             0 => Ok(()),
@@ -150,10 +150,11 @@ async fn take_over(
 ///
 /// # Errors
 /// When the database fails.
-pub async fn accept(store: &Store, by: &By) -> anyhow::Result<u64> {
+pub async fn accept(store: &Store, config: &Config, by: &By) -> anyhow::Result<u64> {
+    let topics = config.topics.inputs().map(str::to_owned);
     let mut tx = store.begin().await?;
     let operation = tx.operation_id().await?;
-    let accepted = tx.accept_published(operation).await?;
+    let accepted = super::accept::accept(&mut tx, &topics, operation).await?;
     let request = json!({ "kind": "accept", "events": accepted });
     tx.keep_operation(&operation_of(operation, by, request))
         .await?;

@@ -26,8 +26,10 @@
 //! whose money has gone meanwhile) stand as they were published, once all input is read that there was
 //! at the import. Everything else keeps the gate closed and is shown: what people did (it is in no
 //! topic: they do it again), and events that were decided with other money (`published_otherwise`). A
-//! person sees to them and says so with `--accept`; a release that is not booked is never accepted.
+//! person sees to them and says so with `--accept`; a release of a hold that is not booked is never accepted,
+//! one of a credit is, with what makes up for the difference.
 
+mod accept;
 pub mod command;
 mod topics;
 

@@ -61,7 +61,7 @@ pub struct CreditOpened {
     pub credit_id: CreditId,
     pub amount: Amount,
     /// `adjustment`; `cancellation`; `dispute` when a lost chargeback turned out smaller;
-    /// `refund_reversed`.
+    /// `refund_reversed`; `reconcile` when another credit was released with less than it has.
     pub by: &'static str,
     pub adjustment_id: Option<AdjustmentId>,
 }

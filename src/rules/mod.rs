@@ -27,6 +27,7 @@ pub mod forecast;
 pub mod hold;
 pub mod ids;
 pub mod limit;
+pub mod make_up;
 pub mod money;
 pub mod order;
 pub mod pause;

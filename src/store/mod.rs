@@ -22,6 +22,7 @@ pub mod catchup;
 mod causes;
 mod connection;
 mod controls;
+pub mod credit_releases;
 pub mod credits;
 pub mod dead_letters;
 pub mod deployment;

@@ -78,6 +78,7 @@ pub(super) fn cause_kind(text: &str) -> Result<&'static str, StoreError> {
         "adjustment",
         "withdrawal",
         "import",
+        "reconcile",
     ]
     .into_iter()
     .find(|kind| *kind == text)

@@ -134,6 +134,15 @@ impl Tx {
         let Some(credit) = found else {
             return Ok(None);
         };
+        self.drop_credit(merchant, credit).await?;
+        Ok(Some(release.gross.decimal()))
+    }
+
+    pub(super) async fn drop_credit(
+        &mut self,
+        merchant: &str,
+        credit: Uuid,
+    ) -> Result<(), StoreError> {
         sqlx::query!(
             "DELETE FROM credits WHERE merchant_id = $1 AND credit_id = $2",
             merchant,
@@ -142,7 +151,7 @@ impl Tx {
         .execute(&mut *self.inner)
         .await
         .map_err(failed("release a credit as published"))?;
-        Ok(Some(release.gross.decimal()))
+        Ok(())
     }
 
     async fn book_as_published(

@@ -10,7 +10,7 @@ use holdback::rules::order::BlockKind;
 use serde_json::json;
 
 use crate::harness::backup::{back_up, restore};
-use crate::harness::facts::{adjusted, agreement, closed, opened, order, paid, refund};
+use crate::harness::facts::{adjusted, agreement, closed, deposit, opened, order, paid, refund};
 use crate::harness::{Holdback, eventually};
 
 fn ann() -> By {
@@ -29,6 +29,11 @@ impl Holdback {
         let config = Arc::new(self.config());
         let imported = import(&self.store, &config, &ann()).await;
         imported.expect("imported")
+    }
+
+    async fn seen_to(&self) -> u64 {
+        let accepted = accept(&self.store, &self.config(), &ann()).await;
+        accepted.expect("accepted")
     }
 
     async fn still_published(&self) -> i64 {
@@ -161,10 +166,83 @@ async fn what_only_a_person_knows_keeps_everything_until_a_person_has_seen_to_it
     assert_eq!(hb.still_published().await, 1);
     // Ann blocks the order again before she says so.
     hb.operator().submit(&block, &ann()).await.expect("done");
-    assert_eq!(accept(&hb.store, &ann()).await.expect("accepted"), 1);
+    assert_eq!(hb.seen_to().await, 1);
     hb.due_done().await;
     let told = hb.story("M-1").await;
     let released: Vec<&String> = told.iter().filter(|it| it.contains("releases")).collect();
     assert_eq!(released, ["O-2 releases 100.00 due 11-10/1"], "{told:#?}");
+    hb.checked_end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_credit_that_was_released_with_another_sum_is_accepted_and_the_difference_made_up_for() {
+    let mut hb = Holdback::start("othersum", "11-03 12:00").await;
+    hb.send(agreement("*", "AG-1"));
+    hb.applied().await;
+    hb.send(order("M-2", "O-2", "70", "11-03"));
+    hb.pass_to("11-10").await;
+    hb.stop().await;
+    let copy = back_up(&hb.bed).await;
+    hb.run().await;
+    // A credit that goes whole, before a debt; and one that pays a debt before it goes.
+    hb.send(adjusted("M-1", "A-1", "credit", "50", "11-10"));
+    hb.send(refund("M-2", "O-2", "R-2", "70", "11-10"));
+    hb.pass_to("11-11").await;
+    hb.send(deposit("M-1", true, "T-1", "10", "11-11"));
+    hb.send(adjusted("M-2", "A-2", "credit", "100", "11-11"));
+    hb.pass_to("11-12").await;
+    hb.tells(
+        "M-1",
+        "
+        - gets 50.00 back by adjustment
+        - releases 50.00 adjustment -/-
+        - owes 10.00 for T-1
+    ",
+    )
+    .await;
+    // The same in one batch, and the merchants' topic first: the debt of M-1 comes before its credit, that
+    // of M-2 after it.
+    hb.back_to(&copy).await;
+    let early = accept(&hb.store, &hb.config(), &ann()).await;
+    let early = early.expect_err("nothing is read yet").to_string();
+    assert!(early.contains("not all input has been read"), "{early}");
+    hb.run().await;
+    hb.applied().await;
+    eventually("only a person can go on", async || {
+        let left = hb.store.still_published(100).await;
+        let left = left.map_err(|error| error.to_string())?;
+        let kinds = left.iter().map(|it| (&*it.merchant_id, it.event));
+        // Days are summed up when the rest is settled.
+        let kinds: Vec<_> = kinds.filter(|(merchant, _)| *merchant != "*").collect();
+        // M-1: credit.opened, release.issued. M-2: receivable.recovered, credit.opened, release.issued.
+        let expected = [
+            ("M-1", 30),
+            ("M-1", 12),
+            ("M-2", 11),
+            ("M-2", 30),
+            ("M-2", 12),
+        ];
+        (kinds == expected)
+            .then_some(())
+            .ok_or_else(|| format!("{left:#?}"))
+    })
+    .await;
+    assert!(hb.seen_to().await >= 5);
+    assert_eq!(hb.still_published().await, 0);
+    hb.pass_to("11-13").await;
+    // M-1 was paid 50 and owes 10 of A-1 and nothing more of T-1, which A-1 has paid now.
+    let owed = "SELECT sum(left_now)::bigint FROM receivables WHERE merchant_id = 'M-1'";
+    assert_eq!(hb.number(owed).await, 10);
+    // M-2 was paid 30 of 100; the other 70 pay what it owes.
+    let owed = "SELECT sum(left_now)::bigint FROM receivables WHERE merchant_id = 'M-2'";
+    assert_eq!(hb.number(owed).await, 0);
+    for (merchant, line) in [
+        ("M-1", "- owes 10.00 for "),
+        ("M-2", "- gets 70.00 back by reconcile"),
+        ("M-2", "- releases 0.00 of 70.00 adjustment -/-"),
+    ] {
+        let told = hb.story(merchant).await;
+        assert!(told.iter().any(|it| it == line), "{line}: {told:#?}");
+    }
     hb.checked_end().await;
 }

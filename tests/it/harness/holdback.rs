@@ -267,13 +267,7 @@ impl Holdback {
 
     /// Deletes a topic and makes it anew, as somebody does by mistake.
     pub async fn make_anew(&self, topic: &str) {
-        let name = self.bed.topic(topic).to_owned();
-        let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
-            .set("bootstrap.servers", &self.bed.brokers)
-            .create()
-            .expect("an admin client");
-        let deleted = admin.delete_topics(&[&name], &AdminOptions::new()).await;
-        deleted.expect("an answer")[0].as_ref().expect("deleted");
+        let name = self.delete_topic(topic).await;
         eventually("the topic is gone", async || {
             let counts = block_in_place(|| self.admin.partition_counts(&[&name]));
             let gone = counts.map_err(|error| error.to_string())?[&name].is_none();
@@ -281,6 +275,23 @@ impl Holdback {
         })
         .await;
         self.bed.create_topics(vec![name], 2).await;
+    }
+
+    /// The same at once, so that running clients hear of another topic and never of none.
+    pub async fn replace_topic(&self, topic: &str) {
+        let name = self.delete_topic(topic).await;
+        self.bed.create_topics(vec![name], 2).await;
+    }
+
+    async fn delete_topic(&self, topic: &str) -> String {
+        let name = self.bed.topic(topic).to_owned();
+        let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+            .set("bootstrap.servers", &self.bed.brokers)
+            .create()
+            .expect("an admin client");
+        let deleted = admin.delete_topics(&[&name], &AdminOptions::new()).await;
+        deleted.expect("an answer")[0].as_ref().expect("deleted");
+        name
     }
 
     /// Where the hand stands.

@@ -3,6 +3,7 @@
 mod approvals;
 mod blocks;
 mod charged;
+mod charging;
 mod early;
 mod parked;
 mod pauses;

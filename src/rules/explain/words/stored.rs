@@ -68,6 +68,7 @@ pub(super) fn cause(cause: &str, language: Language) -> String {
         "withdrawal" => "保证金提取",
         "adjustment" => "调账",
         "import" => "前系统导入",
+        "reconcile" => "对账",
         _ => return cause.to_owned(),
     };
     format!("{kind} {id}")
