@@ -11,8 +11,9 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::assignment::Assignment;
+use super::stuck::Stuck;
 use crate::http::Heartbeat;
-use crate::kafka::{self, Admin, Partition};
+use crate::kafka::{self, Admin, KafkaSettings, Partition};
 use crate::planted::{Bug, is_planted};
 use crate::rules::time::Instant;
 use crate::store::{Store, StoreError};
@@ -81,7 +82,7 @@ impl Fresh {
 
 /// What kept a round of questions from being answered.
 #[derive(Debug, thiserror::Error)]
-enum AskError {
+pub(super) enum AskError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -92,7 +93,7 @@ enum AskError {
 /// are new.
 pub async fn run(
     store: Store,
-    admin: Arc<Admin>,
+    (kafka, admin): (KafkaSettings, Arc<Admin>),
     topics: Vec<String>,
     ends: watch::Sender<Option<Ends>>,
     heartbeat: Heartbeat,
@@ -101,6 +102,7 @@ pub async fn run(
     let mut partitions: Vec<Partition> = Vec::new();
     let mut round = 0_u32;
     let mut beyond: HashSet<Partition> = HashSet::new();
+    let mut stuck = Stuck::default();
     while !stop.is_cancelled() {
         heartbeat.beat();
         if round.is_multiple_of(PARTITIONS_EVERY) || partitions.is_empty() {
@@ -116,7 +118,8 @@ pub async fn run(
                     tracing::warn!(%error, "could not halt partitions");
                 }
                 if round.is_multiple_of(PARTITIONS_EVERY)
-                    && let Err(error) = show_lag(&store, &answer).await
+                    && let Err(error) =
+                        look_behind(&store, &kafka, &answer, &mut stuck, &stop).await
                 {
                     tracing::info!(%error, "could not look how far behind the input is");
                 }
@@ -179,10 +182,18 @@ async fn halt_lost(
     Ok(())
 }
 
-/// Shows how many messages of each topic are not applied yet.
-async fn show_lag(store: &Store, latest: &Ends) -> Result<(), StoreError> {
+/// Shows how many messages of each topic are not applied yet, and looks after what is not read on.
+async fn look_behind(
+    store: &Store,
+    kafka: &KafkaSettings,
+    latest: &Ends,
+    stuck: &mut Stuck,
+    stop: &CancellationToken,
+) -> Result<(), AskError> {
+    let positions = store.all_positions().await?;
+    stuck.look(store, kafka, (&positions, latest), stop).await?;
     let mut lag: HashMap<String, u64> = HashMap::new();
-    for ((topic, partition), position) in store.all_positions().await? {
+    for ((topic, partition), position) in positions {
         let end = latest.ends.get(&(Arc::from(topic.as_str()), partition));
         let behind = end.map_or(0, |end| end - position.next_offset.unwrap_or_default());
         *lag.entry(topic).or_default() += u64::try_from(behind).unwrap_or_default();
@@ -228,7 +239,15 @@ pub(super) async fn ask<T: Send + 'static>(
     question: impl FnOnce(&Admin) -> Result<T, kafka::Error> + Send + 'static,
 ) -> Result<T, kafka::Error> {
     let admin = Arc::clone(admin);
-    let answer = tokio::task::spawn_blocking(move || question(&admin));
+    blocking(stop, move || question(&admin)).await
+}
+
+/// The same with any call to a Kafka client.
+pub(super) async fn blocking<T: Send + 'static>(
+    stop: &CancellationToken,
+    call: impl FnOnce() -> Result<T, kafka::Error> + Send + 'static,
+) -> Result<T, kafka::Error> {
+    let answer = tokio::task::spawn_blocking(call);
     tokio::select! {
         answer = answer => answer.unwrap_or_else(|error| Err(kafka::Error::Retry(error.to_string()))),
         () = stop.cancelled() => Err(kafka::Error::Retry("stopping".to_owned())),

@@ -22,6 +22,7 @@ mod fullness;
 pub(crate) mod indirect;
 pub(crate) mod replay;
 pub(crate) mod reviews;
+mod stuck;
 pub(crate) mod work;
 pub mod worker;
 

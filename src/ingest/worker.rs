@@ -64,8 +64,6 @@ struct Worker {
     merchants_since: Option<Instant>,
     fresh: Fresh,
     backoff: Backoff,
-    /// How often the client for questions had been replaced when the consumer was built.
-    replaced: u64,
 }
 
 /// Runs a worker on this thread until it is stopped. A consumer that fails for good is replaced.
@@ -79,10 +77,8 @@ pub fn run(setup: Setup, handle: Handle) {
         merchants_since: None,
         fresh: Fresh::default(),
         backoff: Backoff::new(),
-        replaced: 0,
     };
     while !worker.setup.stop.is_cancelled() {
-        worker.replaced = worker.setup.admin.replaced();
         let topics: Vec<&str> = worker.setup.topics.iter().map(String::as_str).collect();
         match Input::open(&worker.setup.kafka, &topics) {
             Ok(mut input) => {
@@ -113,12 +109,6 @@ impl Worker {
         };
         while !self.setup.stop.is_cancelled() {
             self.setup.heartbeat.beat();
-            if self.setup.admin.replaced() != self.replaced {
-                tracing::warn!(
-                    "what was learned of the partitions is out of date: the consumer is replaced"
-                );
-                return;
-            }
             match input.poll_batch(&limits) {
                 Ok(Polled::Assigned(partitions)) => self.take(input, &partitions),
                 Ok(Polled::Revoked) => {

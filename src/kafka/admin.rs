@@ -5,8 +5,7 @@
 //! upstream transaction still holds open is mistaken for read.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
@@ -60,34 +59,10 @@ impl ConsumerContext for Complaint {}
 
 /// A client for questions; cheap to keep, one per thread that asks.
 pub struct Admin {
-    settings: KafkaSettings,
-    asking: Mutex<Asking>,
+    consumer: BaseConsumer<Complaint>,
     admin: AdminClient<DefaultClientContext>,
     patience: Duration,
-    replaced: AtomicU64,
 }
-
-/// The client for questions.
-struct Asking {
-    consumer: Arc<BaseConsumer<Complaint>>,
-    /// Since when the brokers know less of a partition's leaders than the client does.
-    outdated: Option<Instant>,
-}
-
-impl Asking {
-    fn new(settings: &KafkaSettings) -> Result<Self, Error> {
-        let mut config = settings.admin();
-        // A broker that hangs up without a word is told at this level only.
-        config.set_log_level(RDKafkaLogLevel::Info);
-        Ok(Self {
-            consumer: Arc::new(config.create_with_context(Complaint::default())?),
-            outdated: None,
-        })
-    }
-}
-
-/// A broker that lags behind its controller catches up sooner than that.
-const OUTDATED: Duration = Duration::from_secs(10);
 
 impl Admin {
     /// Each call waits up to `patience` for its answer.
@@ -95,44 +70,14 @@ impl Admin {
     /// # Errors
     /// [`Error::Setting`] for a refused configuration.
     pub fn open(settings: &KafkaSettings, patience: Duration) -> Result<Self, Error> {
+        let mut config = settings.admin();
+        // A broker that hangs up without a word is told at this level only.
+        config.set_log_level(RDKafkaLogLevel::Info);
         Ok(Self {
-            settings: settings.clone(),
-            asking: Mutex::new(Asking::new(settings)?),
+            consumer: config.create_with_context(Complaint::default())?,
             admin: settings.admin().create()?,
             patience,
-            replaced: AtomicU64::new(0),
         })
-    }
-
-    /// How often the client for questions was replaced, because what it had learned of a partition is out
-    /// of date: librdkafka keeps the greatest leader epoch that it has heard of, also that of a topic
-    /// that was deleted and made anew since, of which the brokers know only the first. Other clients of
-    /// before then are stuck with it, too.
-    #[must_use]
-    pub fn replaced(&self) -> u64 {
-        self.replaced.load(Ordering::Acquire)
-    }
-
-    fn asking(&self) -> MutexGuard<'_, Asking> {
-        self.asking.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Replaces the client for questions once what it knows has been out of date for long enough.
-    fn replace_outdated(&self, code: Option<RDKafkaErrorCode>) -> Result<(), Error> {
-        let mut asking = self.asking();
-        if code != Some(RDKafkaErrorCode::UnknownLeaderEpoch) {
-            asking.outdated = None;
-            return Ok(());
-        }
-        if asking.outdated.get_or_insert_with(Instant::now).elapsed() < OUTDATED {
-            return Ok(());
-        }
-        tracing::warn!(
-            "the brokers do not know what was learned of a partition, whose topic may have been made anew: the clients are replaced"
-        );
-        *asking = Asking::new(&self.settings)?;
-        self.replaced.fetch_add(1, Ordering::Release);
-        Ok(())
     }
 
     /// The high watermark of each partition: one request per broker.
@@ -185,21 +130,13 @@ impl Admin {
         for (topic, partition) in partitions {
             list.add_partition_offset(topic, *partition, question)?;
         }
-        let consumer = Arc::clone(&self.asking().consumer);
-        let answer = consumer.offsets_for_times(list, self.patience);
-        let answer = answer.and_then(|answer| {
-            let mut elements = answer.elements().into_iter();
-            elements.try_for_each(|it| it.error())?;
-            Ok(answer)
-        });
-        let code = answer.as_ref().err();
-        self.replace_outdated(code.and_then(KafkaError::rdkafka_error_code))?;
-        let answer = told(&consumer, answer)?;
+        let answer = self.told(self.consumer.offsets_for_times(list, self.patience))?;
         let mut found = HashMap::with_capacity(partitions.len());
         for key in partitions {
             let element = answer
                 .find_partition(&key.0, key.1)
                 .ok_or_else(|| Error::Retry(format!("no answer for {}-{}", key.0, key.1)))?;
+            element.error()?;
             let offset = match element.offset() {
                 Offset::Offset(offset) => Some(offset),
                 _ => None,
@@ -207,6 +144,19 @@ impl Admin {
             found.insert((Arc::clone(&key.0), key.1), offset);
         }
         Ok(found)
+    }
+
+    /// The answer, or why there is none. Takes up what librdkafka has to say, which would pile up.
+    fn told<T>(&self, answer: Result<T, KafkaError>) -> Result<T, Error> {
+        // Without patience it would take up one line only.
+        let patience = Duration::from_millis(if answer.is_ok() { 1 } else { 50 });
+        let until = Instant::now() + patience;
+        while self.consumer.poll(patience).is_some() && Instant::now() < until {}
+        let complaint = self.consumer.context().take();
+        answer.map_err(|error| match (Error::from(error), complaint) {
+            (Error::Retry(what), Some(why)) => Error::Retry(format!("{what}: {why}")),
+            (error, _) => error,
+        })
     }
 
     /// How many partitions each topic has; None for a topic that is not there.
@@ -217,11 +167,9 @@ impl Admin {
         &self,
         topics: &[&str],
     ) -> Result<HashMap<String, Option<usize>>, Error> {
-        let consumer = Arc::clone(&self.asking().consumer);
         let mut counts = HashMap::with_capacity(topics.len());
         for name in topics {
-            let answer = consumer.fetch_metadata(Some(name), self.patience);
-            let metadata = told(&consumer, answer)?;
+            let metadata = self.told(self.consumer.fetch_metadata(Some(name), self.patience))?;
             let topic = metadata.topics().iter().find(|topic| topic.name() == *name);
             let count = match topic.map(|topic| (topic.error(), topic.partitions().len())) {
                 Some((None, count)) if count > 0 => Some(count),
@@ -272,19 +220,6 @@ impl Admin {
         }
         Ok(created)
     }
-}
-
-/// The answer, or why there is none. Takes up what librdkafka has to say, which would pile up.
-fn told<T>(consumer: &BaseConsumer<Complaint>, answer: Result<T, KafkaError>) -> Result<T, Error> {
-    // Without patience it would take up one line only.
-    let patience = Duration::from_millis(if answer.is_ok() { 1 } else { 50 });
-    let until = Instant::now() + patience;
-    while consumer.poll(patience).is_some() && Instant::now() < until {}
-    let complaint = consumer.context().take();
-    answer.map_err(|error| match (Error::from(error), complaint) {
-        (Error::Retry(what), Some(why)) => Error::Retry(format!("{what}: {why}")),
-        (error, _) => error,
-    })
 }
 
 fn missing(topic: &str, code: RDKafkaErrorCode) -> Result<Option<usize>, Error> {

@@ -189,7 +189,7 @@ impl Service {
         let (ends, latest) = watch::channel(None);
         let freshness = freshness::run(
             self.store.clone(),
-            Arc::clone(&self.admin),
+            (self.kafka.clone(), Arc::clone(&self.admin)),
             topics.clone(),
             ends,
             controls.liveness.heartbeat("freshness", SILENCE_MAX),

@@ -17,9 +17,6 @@ use holdback::rules::time::Instant;
 use holdback::service::{self, Controls, Service};
 use holdback::store::Store;
 use metrics_exporter_prometheus::PrometheusHandle;
-use rdkafka::admin::{AdminClient, AdminOptions};
-use rdkafka::client::DefaultClientContext;
-use rdkafka::config::ClientConfig;
 use sqlx::PgPool;
 use tokio::task::{JoinHandle, block_in_place};
 
@@ -46,7 +43,7 @@ pub struct Holdback {
     now: Instant,
     pub settings: BTreeMap<String, String>,
     running: Option<(Controls, JoinHandle<anyhow::Result<()>>)>,
-    admin: Admin,
+    pub(super) admin: Admin,
 }
 
 /// `11-03 10:00` and `11-03` as instants of the tests' year; anything longer as it is.
@@ -79,7 +76,16 @@ fn metrics() -> PrometheusHandle {
 }
 
 /// Asks until the answer is there; then that is the state that the panic shows.
-pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Result<T, String>) -> T {
+pub async fn eventually<T>(what: &str, ask: impl AsyncFnMut() -> Result<T, String>) -> T {
+    eventually_in(PATIENCE, what, ask).await
+}
+
+/// The same, of what may take so long.
+pub async fn eventually_in<T>(
+    patience: Duration,
+    what: &str,
+    mut ask: impl AsyncFnMut() -> Result<T, String>,
+) -> T {
     let began = Moment::now();
     let mut told = 0;
     loop {
@@ -87,7 +93,7 @@ pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Result<T, S
             Ok(answer) => return answer,
             Err(state) => {
                 let waited = began.elapsed();
-                assert!(waited < PATIENCE, "{what}: not after {waited:?}; {state}");
+                assert!(waited < patience, "{what}: not after {waited:?}; {state}");
                 if waited.as_secs() / 10 > told {
                     told = waited.as_secs() / 10;
                     say(&format!("still waiting until {what}: {state}"));
@@ -263,35 +269,6 @@ impl Holdback {
             timestamp_ms: Some(self.now.timestamp().as_millisecond()),
         };
         self.bed.produce(topic, &message);
-    }
-
-    /// Deletes a topic and makes it anew, as somebody does by mistake.
-    pub async fn make_anew(&self, topic: &str) {
-        let name = self.delete_topic(topic).await;
-        eventually("the topic is gone", async || {
-            let counts = block_in_place(|| self.admin.partition_counts(&[&name]));
-            let gone = counts.map_err(|error| error.to_string())?[&name].is_none();
-            gone.then_some(()).ok_or_else(|| "it is there".to_owned())
-        })
-        .await;
-        self.bed.create_topics(vec![name], 2).await;
-    }
-
-    /// The same at once, so that running clients hear of another topic and never of none.
-    pub async fn replace_topic(&self, topic: &str) {
-        let name = self.delete_topic(topic).await;
-        self.bed.create_topics(vec![name], 2).await;
-    }
-
-    async fn delete_topic(&self, topic: &str) -> String {
-        let name = self.bed.topic(topic).to_owned();
-        let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
-            .set("bootstrap.servers", &self.bed.brokers)
-            .create()
-            .expect("an admin client");
-        let deleted = admin.delete_topics(&[&name], &AdminOptions::new()).await;
-        deleted.expect("an answer")[0].as_ref().expect("deleted");
-        name
     }
 
     /// Where the hand stands.

@@ -18,6 +18,7 @@ mod proof;
 pub mod python;
 pub mod raw;
 pub mod story;
+mod topics;
 
 use std::io::Write;
 use std::sync::OnceLock;
@@ -28,7 +29,7 @@ use ::holdback::demo::postgres::{LocalPostgres, PostgresOptions};
 
 pub use bed::{Message, Seen, TestBed};
 pub use bench::Bench;
-pub use holdback::{Holdback, INPUTS, at, eventually};
+pub use holdback::{Holdback, INPUTS, at, eventually, eventually_in};
 pub use kafka::{Listener, LocalKafka};
 pub use process::Process;
 
