@@ -147,11 +147,16 @@ impl Bench<'_> {
     ) -> anyhow::Result<()> {
         let args = self.args;
         let mut note = |phases| {
-            runs.push(Run {
+            let subject = HOLDBACK.to_owned();
+            measured(
+                runs,
                 repeat,
-                subject: HOLDBACK.to_owned(),
-                phases,
-            });
+                Run {
+                    repeat,
+                    subject,
+                    phases,
+                },
+            );
         };
         let asked = |workload| args.workload.contains(&workload);
         if asked(BenchWorkload::Mixed) {
@@ -187,9 +192,8 @@ impl Bench<'_> {
             phases.retain(|figures| figures.phase == "release");
         }
         note(phases);
-        for mut run in self.rivals(repeat, &topic).await? {
-            run.repeat = repeat;
-            runs.push(run);
+        for run in self.rivals(repeat, &topic).await? {
+            measured(runs, repeat, run);
         }
         Ok(())
     }
@@ -241,4 +245,13 @@ impl Bench<'_> {
         let name = format!("{}_{what}", self.name).replace('-', "_");
         Scratch::make(&self.config, &name).await
     }
+}
+
+/// Keeps what one subject has done, and tells it: whoever ends a bench early has that much.
+fn measured(runs: &mut Vec<Run>, repeat: u32, run: Run) {
+    let run = Run { repeat, ..run };
+    if let Ok(figures) = serde_json::to_string(&run) {
+        tracing::info!(figures, "measured");
+    }
+    runs.push(run);
 }
