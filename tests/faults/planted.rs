@@ -57,8 +57,8 @@ fn seconds(fault: &str) -> u64 {
     match fault {
         "none" => 4,
         "sleep" => 50,
-        "pause" => 35,
-        "disk" | "clock" => 25,
+        "pause" | "clock" => 40,
+        "disk" => 25,
         "twin" => 20,
         _ => 10,
     }
