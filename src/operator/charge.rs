@@ -54,7 +54,7 @@ impl Operator {
             TWO_PERSONS.clone_into(&mut outcome.says);
             return Ok(outcome);
         }
-        let charge = (&key, &wanted, ahead);
+        let charge = (&key, &wanted, &ahead);
         outcome.says = self.book(tx, (&mut cases, &catalogue), charge, act).await?;
         Ok(outcome)
     }
@@ -64,7 +64,7 @@ impl Operator {
         &self,
         tx: &mut Tx,
         (cases, catalogue): (&mut Cases, &Catalogue),
-        (key, wanted, ahead): (&OrderKey, &FactKey, Ahead),
+        (key, wanted, ahead): (&OrderKey, &FactKey, &Ahead),
         act: Act<'_>,
     ) -> Result<String, OperatorError> {
         let Some(case) = cases.get_mut(key) else {

@@ -280,7 +280,12 @@ async fn a_topic_that_is_made_anew_under_a_running_process_halts_its_partition_w
         )
         .await;
     }
-    held_back_by(&hb, "dispute").await;
+    eventually("the gate is closed", async || {
+        let why = hb.not_ready();
+        let named = why.get("gate").is_some_and(|why| why.contains("halted"));
+        named.then_some(()).ok_or_else(|| format!("{why:?}"))
+    })
+    .await;
     let waiting = "SELECT count(*) FROM parked";
     assert_eq!(hb.number(waiting).await, 6, "nothing of it is applied");
     let released = "SELECT count(*) FROM journal WHERE event = 12";

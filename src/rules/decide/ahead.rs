@@ -158,7 +158,7 @@ fn chargeback(
 ///
 /// # Errors
 /// [`Refusal::Money`] when a sum overflows.
-pub fn charge(order: &mut Order, it: Ahead, world: World<'_>) -> Result<Vec<Entry>, Refusal> {
+pub fn charge(order: &mut Order, it: &Ahead, world: World<'_>) -> Result<Vec<Entry>, Refusal> {
     let mut next = order.clone();
     next.charged_in = Some(it.currency);
     let (parked, refund, dispute, at) = match &it.what {
