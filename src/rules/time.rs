@@ -69,7 +69,10 @@ impl Instant {
     /// The instant as `jiff` has it.
     #[must_use]
     pub fn timestamp(self) -> Timestamp {
-        Timestamp::from_microsecond(self.0).expect("made of a timestamp")
+        let (seconds, micros) = (self.0.div_euclid(1_000_000), self.0.rem_euclid(1_000_000));
+        let nanos = i32::try_from(micros * 1_000).expect("less than a second");
+        // Not `Timestamp::from_microsecond`, which refuses the last second.
+        Timestamp::new(seconds, nanos).expect("made of a timestamp")
     }
 }
 

@@ -22,7 +22,7 @@ use holdback::rules::ids::CalendarId;
 use holdback::rules::time::{Instant, zone};
 use jiff::civil::{Date, DateTime, date};
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, ToSpan};
+use jiff::{SignedDuration, Timestamp, ToSpan};
 use samples::at;
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
@@ -85,6 +85,14 @@ fn shown(at: Instant, zone: &TimeZone) -> String {
 
 fn local(day: &str, clock: &str) -> DateTime {
     format!("{day}T{clock}").parse().unwrap()
+}
+
+#[test]
+fn the_last_instant_is_one_like_any_other() {
+    assert_eq!(Instant::MAX.to_string(), "9999-12-30T22:00:00.999999Z");
+    assert_eq!(at("9999-12-30T22:00:00.999999Z"), Instant::MAX);
+    assert_eq!(Instant::new(Instant::MAX.timestamp()), Instant::MAX);
+    assert_eq!(Instant::new(Timestamp::MAX), Instant::MAX);
 }
 
 #[test]
