@@ -18,13 +18,17 @@ pub struct ByArgs {
 #[derive(Debug, Args)]
 pub struct ReconcileArgs {
     /// Takes over what the topics hold and the database has lost
-    #[arg(long, requires = "actor", conflicts_with = "accept")]
+    #[arg(long, requires_all = ["actor", "reason"], conflicts_with = "accept")]
     pub import: bool,
     /// Takes for settled what was taken over and neither decided again nor as it was published
-    #[arg(long, requires = "actor")]
+    #[arg(long, requires_all = ["actor", "reason"])]
     pub accept: bool,
-    #[command(flatten)]
-    pub by: Option<ByArgs>,
+    /// Who does this
+    #[arg(long, value_name = "NAME")]
+    pub actor: Option<String>,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
 }
 
 #[derive(Debug, Args)]

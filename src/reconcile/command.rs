@@ -37,8 +37,10 @@ const SHOWN: usize = 20;
 /// # Errors
 /// When topics and database disagree and nothing was done about it, or it could not be done.
 pub async fn run(config: Config, args: &ReconcileArgs) -> anyhow::Result<()> {
-    let by = args.by.as_ref();
-    let by = by.map(|by| By::new(&by.actor, &by.reason)).transpose()?;
+    let by = match (&args.actor, &args.reason) {
+        (Some(actor), Some(reason)) => Some(By::new(actor, reason)?),
+        _ => None,
+    };
     let store = preflight::connect(&config, Clock::Database).await?;
     preflight::check_schema(&store).await?;
     if args.accept {
