@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::Report;
 use super::figures::{Figures, Latency, Ratio};
+use super::workloads::Sample;
 
 pub(super) fn table(report: &Report) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
@@ -57,19 +58,7 @@ pub(super) fn table(report: &Report) -> Result<String, std::fmt::Error> {
             }
         }
     }
-    for sample in &report.soak {
-        write!(
-            text,
-            "\nminute {}: {} produced, {} events read back, {} MiB resident, tables {} MB, indexes {} MB, {} dead rows",
-            sample.minute,
-            sample.produced,
-            sample.read_back,
-            or_dash(sample.resident_kib.map(|kib| kib / 1024)),
-            sample.size.tables / 1_000_000,
-            sample.size.indexes / 1_000_000,
-            sample.dead_rows,
-        )?;
-    }
+    soak(&mut text, &report.soak)?;
     for Ratio { what, per_mille } in &report.ratios {
         write!(
             text,
@@ -83,6 +72,23 @@ pub(super) fn table(report: &Report) -> Result<String, std::fmt::Error> {
         write!(text, "\nVOID: {why}")?;
     }
     Ok(text)
+}
+
+fn soak(text: &mut String, samples: &[Sample]) -> std::fmt::Result {
+    for sample in samples {
+        write!(
+            text,
+            "\nminute {}: {} produced, {} events read back, {} MiB resident, tables {} MB, indexes {} MB, {} dead rows",
+            sample.minute,
+            sample.produced,
+            sample.read_back,
+            or_dash(sample.resident_kib.map(|kib| kib / 1024)),
+            sample.size.tables / 1_000_000,
+            sample.size.indexes / 1_000_000,
+            sample.dead_rows,
+        )?;
+    }
+    Ok(())
 }
 
 fn row(text: &mut String, figures: &Figures) -> std::fmt::Result {
@@ -111,7 +117,7 @@ fn or_dash(value: Option<impl ToString>) -> String {
 /// Milliseconds.
 fn latency(latency: Latency) -> String {
     let all = [latency.p50, latency.p99, latency.p999, latency.max];
-    all.map(|micros| tenths(micros)).join("/")
+    all.map(tenths).join("/")
 }
 
 /// A thousandth of it, to one digit.

@@ -11,6 +11,7 @@ use super::input::{Input, Mix};
 use super::load::{Pace, progress};
 use super::machine::resident_kib;
 use super::marks::per_second;
+use super::reader::Seen;
 use super::stand::{Goal, Program, Stand};
 use crate::cli::BenchArgs;
 
@@ -169,19 +170,7 @@ pub(super) async fn midnight(
         )
         .await?;
     let (latency_us, merchants_first_us) = stand.reader.seen().latencies();
-    let orders = {
-        let seen = stand.reader.seen();
-        let released = seen.released.reached(args.orders).unwrap_or(due);
-        let created = seen.created.reached(args.orders * 2).unwrap_or(released);
-        let end = released.min(created);
-        let events = seen.created.level_at(end) - seen.created.level_at(due);
-        Figures {
-            phase: "midnight orders".to_owned(),
-            events,
-            read_back_per_second: per_second(events, end.saturating_duration_since(due)),
-            ..Figures::default()
-        }
-    };
+    let orders = meanwhile(&stand.reader.seen(), args.orders, due);
     drop(producing.await??);
     if stand.lag().await? > 0 {
         let left = Goal::Applied;
@@ -201,6 +190,20 @@ pub(super) async fn midnight(
         ..midnight
     };
     Ok(vec![alone, midnight, orders])
+}
+
+/// What came of the orders while midnight's releases went.
+fn meanwhile(seen: &Seen, orders: u64, due: Moment) -> Figures {
+    let released = seen.released.reached(orders).unwrap_or(due);
+    let created = seen.created.reached(orders * 2).unwrap_or(released);
+    let end = released.min(created);
+    let events = seen.created.level_at(end) - seen.created.level_at(due);
+    Figures {
+        phase: "midnight orders".to_owned(),
+        events,
+        read_back_per_second: per_second(events, end.saturating_duration_since(due)),
+        ..Figures::default()
+    }
 }
 
 async fn wait(what: &'static str, left: Duration) {
@@ -247,10 +250,11 @@ pub(super) async fn soak(
             .await?;
         input = producing.await??;
         let (latency_us, _) = stand.reader.seen().latencies();
+        let read_back = stand.reader.seen().all.level();
         samples.push(Sample {
             minute,
             produced: minute * events + 1,
-            read_back: stand.reader.seen().all.level(),
+            read_back,
             resident_kib: resident_kib(program.id()).map(|(now, _)| now),
             size: stand.scratch.sizes().await?,
             dead_rows: stand.scratch.dead_rows().await?,
