@@ -49,6 +49,33 @@ impl Holdback {
     }
 }
 
+/// What a person sees of the charge and its debt.
+fn are_told(hb: &Holdback) {
+    let typed = |words: &[&str]| {
+        let ended = run_to_end(holdback(&hb.bed, words, &[]));
+        assert_eq!(ended.code, Some(0), "{}", ended.said);
+        ended.said
+    };
+    let explained = typed(&["explain", "--merchant", "M-1", "O-1"]);
+    for part in [
+        "The order itself has not come yet.",
+        "Charged 10.00 for refund R-1 of 10.00 by refund/",
+        "4.00 out of the deposit, 6.00 as a receivable",
+        "Owed since 2025-11-03T00:00:00Z for refund R-1: 6.00 of 6.00.",
+        "by Ann: because",
+    ] {
+        assert!(explained.contains(part), "{part}: {explained}");
+    }
+    let listed = typed(&["receivable", "list"]);
+    assert!(
+        listed.contains("owes 6.00 EUR of 6.00, by refund R-1 of order O-1"),
+        "{listed}"
+    );
+    let span = ["--from", "2025-11-01", "--to", "2025-12-01"];
+    let stated = typed(&[&["statement", "--merchant", "M-1"], &span[..]].concat());
+    assert!(stated.contains("O-1"), "{stated}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_charged_refund_takes_the_deposit_and_the_rest_is_owed_and_its_order_pays_it_once() {
     let mut hb = Holdback::start("charged", "11-03 12:00").await;
@@ -81,29 +108,7 @@ async fn a_charged_refund_takes_the_deposit_and_the_rest_is_owed_and_its_order_p
     hb.applied().await;
     assert_eq!(hb.waits().await, 0);
     assert_eq!(hb.reasons().await, ["conflict"]);
-    let typed = |words: &[&str]| {
-        let ended = run_to_end(holdback(&hb.bed, words, &[]));
-        assert_eq!(ended.code, Some(0), "{}", ended.said);
-        ended.said
-    };
-    let explained = typed(&["explain", "--merchant", "M-1", "O-1"]);
-    for part in [
-        "The order itself has not come yet.",
-        "Charged 10.00 for refund R-1 of 10.00 by refund/",
-        "4.00 out of the deposit, 6.00 as a receivable",
-        "Owed since 2025-11-03T00:00:00Z for refund R-1: 6.00 of 6.00.",
-        "by Ann: because",
-    ] {
-        assert!(explained.contains(part), "{part}: {explained}");
-    }
-    let listed = typed(&["receivable", "list"]);
-    assert!(
-        listed.contains("owes 6.00 EUR of 6.00, by refund R-1 of order O-1"),
-        "{listed}"
-    );
-    let span = ["--from", "2025-11-01", "--to", "2025-12-01"];
-    let stated = typed(&[&["statement", "--merchant", "M-1"], &span[..]].concat());
-    assert!(stated.contains("O-1"), "{stated}");
+    are_told(&hb);
     // It comes after all: the conflict keeps it until a person has looked.
     let letter = "SELECT count(*) FROM dead_letters WHERE order_id = 'O-1'";
     assert_eq!(hb.number(letter).await, 1);
