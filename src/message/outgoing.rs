@@ -115,8 +115,17 @@ event_types! {
 #[must_use]
 pub fn data(event: &Event) -> String {
     let mut json = Vec::with_capacity(1024);
-    serde_json::to_writer(&mut json, event).expect("events serialize: text keys, no floats");
-    String::from_utf8(json).expect("JSON is UTF-8")
+    write_data(&mut json, event).to_owned()
+}
+
+/// The same into a buffer that is used again and again.
+///
+/// # Panics
+/// Never, as [`data`].
+pub fn write_data<'a>(json: &'a mut Vec<u8>, event: &Event) -> &'a str {
+    json.clear();
+    serde_json::to_writer(&mut *json, event).expect("events serialize: text keys, no floats");
+    std::str::from_utf8(json).expect("JSON is UTF-8")
 }
 
 /// The `ce_source` of a deployment.

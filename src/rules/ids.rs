@@ -192,7 +192,9 @@ impl ReleaseId {
     /// The nth release of a hold, from 1.
     #[must_use]
     pub fn of(hold: HoldId, n: u32) -> Self {
-        Self(derive(&["release", &hold.to_string(), &n.to_string()]))
+        let mut room = Uuid::encode_buffer();
+        let hold = hold.0.hyphenated().encode_lower(&mut room);
+        Self(derive(&["release", hold, &n.to_string()]))
     }
 
     /// The release of a credit; it has one.

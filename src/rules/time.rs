@@ -5,6 +5,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
+use jiff::fmt::StdFmtWrite;
 use jiff::fmt::temporal::DateTimePrinter;
 use jiff::tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase};
 use serde::{Deserialize, Serialize};
@@ -25,15 +26,6 @@ impl Instant {
 
     /// The last instant that can be written: stands for "never".
     pub const MAX: Self = Self(253_402_207_200_999_999);
-
-    /// As the wire shows it.
-    fn written(self) -> String {
-        const SECONDS: DateTimePrinter = DateTimePrinter::new().precision(Some(0));
-        const MICROSECONDS: DateTimePrinter = DateTimePrinter::new().precision(Some(6));
-        let whole = self.0 % 1_000_000 == 0;
-        let printer = if whole { SECONDS } else { MICROSECONDS };
-        printer.timestamp_to_string(&self.timestamp())
-    }
 
     /// So many hours later; `None` beyond the year 9999.
     #[must_use]
@@ -93,7 +85,13 @@ impl From<Timestamp> for Instant {
 impl fmt::Display for Instant {
     /// UTC with `Z`; no fraction when it is zero, else six digits.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.written())
+        const SECONDS: DateTimePrinter = DateTimePrinter::new().precision(Some(0));
+        const MICROSECONDS: DateTimePrinter = DateTimePrinter::new().precision(Some(6));
+        let whole = self.0 % 1_000_000 == 0;
+        let printer = if whole { SECONDS } else { MICROSECONDS };
+        printer
+            .print_timestamp(&self.timestamp(), StdFmtWrite(f))
+            .map_err(|_| fmt::Error)
     }
 }
 
@@ -105,7 +103,7 @@ impl fmt::Debug for Instant {
 
 impl Serialize for Instant {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.written())
+        serializer.collect_str(self)
     }
 }
 

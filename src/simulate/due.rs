@@ -135,10 +135,12 @@ impl Agenda {
         settlement.gross = sum(settlement.gross, release.gross)?;
         settlement.recovered = sum(settlement.recovered, release.recovered)?;
         settlement.to_deposit = sum(settlement.to_deposit, release.to_deposit)?;
-        settlement.settled_at = settlement.settled_at.max(at);
         release.settlement_part = Some(settlement.part);
-        let closings = self.closings.entry(settlement.settled_at).or_default();
-        closings.insert(key);
+        if settlement.releases == 1 || at > settlement.settled_at {
+            settlement.settled_at = settlement.settled_at.max(at);
+            let closings = self.closings.entry(settlement.settled_at).or_default();
+            closings.insert(key);
+        }
         Ok(())
     }
 

@@ -13,6 +13,7 @@ pub struct JsonLines<W, E> {
     /// The `ce_source`.
     source: String,
     json: Vec<u8>,
+    data: Vec<u8>,
 }
 
 /// Writes `line 7: money: /amount: not a decimal amount`, and counts.
@@ -45,6 +46,7 @@ impl<W: Write, E: Write> JsonLines<W, E> {
             refusals: Refusals::new(refusals),
             source: outgoing::source(deployment),
             json: Vec::new(),
+            data: Vec::new(),
         }
     }
 
@@ -75,7 +77,7 @@ impl<W: Write, E: Write> Sink for JsonLines<W, E> {
             order: entry.order.as_ref().map(|order| order.as_str()),
             hold: entry.hold.map(|hold| hold.0),
             currency: code(entry.currency),
-            data: &outgoing::data(&entry.event),
+            data: outgoing::write_data(&mut self.data, &entry.event),
             traceparent: entry.traceparent.as_deref(),
         };
         self.json.clear();
