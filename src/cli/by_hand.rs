@@ -153,6 +153,37 @@ pub struct WriteOffArgs {
     pub by: ByArgs,
 }
 
+/// Payouts that have failed.
+#[derive(Debug, Subcommand)]
+pub enum PayoutCommand {
+    /// Lists releases whose payout has failed, the longest waiting first; at most 1,000
+    List(FailedArgs),
+    /// Issues such a release again, under the next attempt and with the same amount
+    Reissue(ReissueArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct FailedArgs {
+    /// One merchant's only
+    #[arg(long, value_name = "ID")]
+    pub merchant: Option<String>,
+    /// JSON instead of lines
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ReissueArgs {
+    /// The merchant whose release it is
+    #[arg(long, value_name = "ID")]
+    pub merchant: String,
+    /// The release, as `list` names it
+    #[arg(long, value_name = "UUID")]
+    pub release: uuid::Uuid,
+    #[command(flatten)]
+    pub by: ByArgs,
+}
+
 #[derive(Debug, Args)]
 pub struct ExtendArgs {
     /// The merchant whose hold it is

@@ -16,8 +16,9 @@ use jiff::tz::TimeZone;
 pub use bench::{BenchArgs, BenchSpread, BenchWorkload};
 
 pub use by_hand::{
-    ApproveArgs, BlockArgs, BlockBy, ByArgs, ExtendArgs, OwedArgs, PauseArgs, ReceivableCommand,
-    ReconcileArgs, ReleaseArgs, UnblockArgs, WriteOffArgs,
+    ApproveArgs, BlockArgs, BlockBy, ByArgs, ExtendArgs, FailedArgs, OwedArgs, PauseArgs,
+    PayoutCommand, ReceivableCommand, ReconcileArgs, ReissueArgs, ReleaseArgs, UnblockArgs,
+    WriteOffArgs,
 };
 
 pub use dead_letters::{DeadLettersCommand, ReplayArgs, WhichArgs};
@@ -79,6 +80,9 @@ pub enum Command {
     /// Shows what merchants owe, and writes it off
     #[command(subcommand)]
     Receivable(ReceivableCommand),
+    /// Shows releases whose payout has failed, and issues them again
+    #[command(subcommand)]
+    Payout(PayoutCommand),
     /// Carries out what another person has asked for, where that takes two
     Approve(ApproveArgs),
     /// Lists what waits for a second person

@@ -28,7 +28,7 @@ use crate::demo;
 use crate::import;
 use crate::kafka::clock::{topic_beside, topic_spec};
 use crate::kafka::{Admin, TopicSpec};
-use crate::operator::{commands as operator, receivables};
+use crate::operator::{commands as operator, payouts, receivables};
 use crate::preflight;
 use crate::reconcile::command as reconcile;
 use crate::rules::shadow::Mode;
@@ -75,6 +75,7 @@ pub async fn execute(cli: Cli) -> anyhow::Result<()> {
         },
         Command::Extend(args) => operator::extend(configured()?, &args).await,
         Command::Receivable(command) => receivables::run(configured()?, &command).await,
+        Command::Payout(command) => payouts::run(configured()?, &command).await,
         Command::Approve(args) => operator::approve(configured()?, &args).await,
         Command::Proposals => operator::proposals(&configured()?).await,
         Command::Review(what) => operator::review(configured()?, &what).await,

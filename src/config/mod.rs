@@ -34,6 +34,7 @@ pub struct Config {
     pub publish: Publish,
     pub parked: Parked,
     pub refund: Refund,
+    pub payout: Payout,
     pub reviews: Reviews,
     pub http: Http,
     pub log: Log,
@@ -204,6 +205,16 @@ pub struct Publish {
 pub struct Parked {
     /// Hours after which a fact that waits for its order raises an alarm, 1 to 8760. Default 24.
     pub alarm_hours: u32,
+}
+
+/// `[payout]`
+#[derive(Debug, Clone)]
+pub struct Payout {
+    /// Hours after which a release whose payout has failed is issued again by itself, by the time that
+    /// its answer gives; 0 to 8760. Default 0: only a person issues it again.
+    pub reissue_after_hours: u32,
+    /// Attempts that a release has in all, 1 to 100. Default 3.
+    pub max_attempts: u32,
 }
 
 /// `[refund]`

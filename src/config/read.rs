@@ -10,7 +10,7 @@ use tracing_subscriber::EnvFilter;
 use super::source::Reader;
 use super::{
     Approval, Config, ConfigErrors, Database, Http, Ingest, IngestStart, Kafka, Log, LogFormat,
-    OnUnreadable, Parked, Publish, Refund, Release, ReleaseMode, Reviews, Shutdown, Topics,
+    OnUnreadable, Parked, Payout, Publish, Refund, Release, ReleaseMode, Reviews, Shutdown, Topics,
 };
 use crate::rules::money::{Amount, Currency};
 use crate::rules::time::Instant;
@@ -46,6 +46,10 @@ impl Config {
             },
             refund: Refund {
                 wait_hours: reader.whole("refund.wait_hours", 168, 1..=8_760),
+            },
+            payout: Payout {
+                reissue_after_hours: reader.whole("payout.reissue_after_hours", 0, 0..=8_760),
+                max_attempts: reader.whole("payout.max_attempts", 3, 1..=100),
             },
             reviews: Reviews {
                 trust_events: reader.flag("reviews.trust_events", false),

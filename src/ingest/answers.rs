@@ -49,6 +49,9 @@ impl Work<'_> {
                     if is_planted(Bug::IgnoreReturns) && payout.state == PayoutState::Paid {
                         continue;
                     }
+                    if payout::is_overtaken(payout, result) {
+                        tracing::warn!(alarm = "paid_after_reissue", merchant = %key.0, release = %release, attempt = result.attempt, current = payout.attempt, "an attempt is paid after another was begun: the merchant may be paid twice");
+                    }
                     let entries = payout::apply(payout, result);
                     self.lines
                         .add(&result.merchant, entries, self.source(*place));

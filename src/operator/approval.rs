@@ -95,6 +95,7 @@ impl Operator {
             Request::Unblock { .. }
                 | Request::Release { .. }
                 | Request::ReleaseCredit { .. }
+                | Request::Reissue { .. }
                 | Request::DropParked { .. }
                 | Request::ChargeParked { .. }
                 | Request::Decide { .. }

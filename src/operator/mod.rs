@@ -12,6 +12,7 @@ pub mod commands;
 mod orders;
 mod parked;
 mod patience;
+pub mod payouts;
 mod purses;
 pub mod reapply;
 pub mod receivables;
@@ -232,6 +233,9 @@ impl Operator {
             } => {
                 let receivable = (merchant, *receivable, amount.as_str());
                 self.write_off(tx, request, act, receivable).await?
+            }
+            Request::Reissue { merchant, release } => {
+                self.reissue(tx, request, act, (merchant, *release)).await?
             }
             Request::DropParked { place } => self.drop_parked(tx, request, act, place).await?,
             Request::ChargeParked {

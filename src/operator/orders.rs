@@ -75,6 +75,7 @@ pub(super) fn decide(
         | Request::Resume { .. }
         | Request::ReleaseCredit { .. }
         | Request::WriteOff { .. }
+        | Request::Reissue { .. }
         | Request::DropParked { .. }
         | Request::ChargeParked { .. } => {
             return refuse("this is about no order".to_owned());

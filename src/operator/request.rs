@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::OperatorError;
-use crate::rules::ids::{CreditId, HoldId, MerchantId, OrderId, ReceivableId, ReviewId};
+use crate::rules::ids::{CreditId, HoldId, MerchantId, OrderId, ReceivableId, ReleaseId, ReviewId};
 use crate::rules::money::Currency;
 use crate::rules::order::BlockKind;
 use crate::rules::pause::Scope;
@@ -61,6 +61,11 @@ pub enum Request {
         /// At most this much, in the receivable's currency.
         amount: String,
     },
+    /// Issues a release again whose payout has failed, under the next attempt.
+    Reissue {
+        merchant: MerchantId,
+        release: ReleaseId,
+    },
     /// Keeps a hold's money at least until then.
     Extend {
         merchant: MerchantId,
@@ -94,6 +99,7 @@ impl Request {
             Self::Decide { .. } => "decide",
             Self::ReleaseCredit { .. } => "release_credit",
             Self::WriteOff { .. } => "write_off",
+            Self::Reissue { .. } => "reissue",
             Self::Extend { .. } => "extend",
             Self::DropParked { .. } => "drop_parked",
             Self::ChargeParked { .. } => "charge_parked",
@@ -128,6 +134,7 @@ impl Request {
             }
             Self::Decide { merchant, .. }
             | Self::ReleaseCredit { merchant, .. }
+            | Self::Reissue { merchant, .. }
             | Self::WriteOff { merchant, .. } => {
                 about.merchant = Some(merchant.clone());
             }

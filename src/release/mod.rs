@@ -11,6 +11,7 @@ mod gate;
 mod limit;
 pub(crate) mod recovery;
 pub mod rehearsal;
+mod reissue;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -125,10 +126,15 @@ impl Release {
         let pauses = tx.hold_pauses().await?;
         self.mode = tx.release_mode().await?;
         let credits = self.release_credits(&mut tx, horizon, batch_max).await?;
-        let step = if credits > 0 {
+        let apart = if credits > 0 {
+            credits
+        } else {
+            self.reissue_failed(&mut tx, horizon, batch_max).await?
+        };
+        let step = if apart > 0 {
             Step {
-                claimed: credits,
-                releases: credits,
+                claimed: apart,
+                releases: apart,
                 closed: 0,
             }
         } else {

@@ -1,17 +1,24 @@
-//! Payout results: what the payout system says of a release.
+//! Payout results: what the payout system says of a release, and releases issued again after a payout
+//! has failed.
 
-use super::entry::{Account, Entry, Event, PayoutSettled, Transfer};
+use serde::Serialize;
+
+use super::entry::{Account, Entry, Event, PayoutSettled, ReleaseIssued, Transfer};
 use super::fact::PayoutResult;
 use super::ids::{HoldId, MerchantId, OrderId, ReleaseId};
 use super::money::{Amount, Currency};
 use super::time::Instant;
 
 /// A release as the payout side sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Payout {
+    #[serde(rename = "merchant_id")]
     pub merchant: MerchantId,
+    #[serde(rename = "release_id")]
     pub release: ReleaseId,
+    #[serde(rename = "order_id")]
     pub order: Option<OrderId>,
+    #[serde(rename = "hold_id")]
     pub hold: Option<HoldId>,
     pub currency: Currency,
     pub amount: Amount,
@@ -22,7 +29,8 @@ pub struct Payout {
 }
 
 /// Where the money is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum PayoutState {
     Issued = 1,
@@ -57,6 +65,57 @@ pub fn apply(payout: &mut Payout, result: &PayoutResult) -> Vec<Entry> {
     payout.state = says;
     payout.at = Some(result.at);
     vec![settled(payout, result, outcome, movement)]
+}
+
+/// Whether an attempt is said to be paid after another one was begun: the merchant may be paid twice.
+#[must_use]
+pub fn is_overtaken(payout: &Payout, result: &PayoutResult) -> bool {
+    result.paid && result.attempt < payout.attempt
+}
+
+/// Why a release is not issued again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ReissueError {
+    /// It is under way or paid: another attempt could pay it twice.
+    #[error("its attempt {0} has not failed")]
+    NotFailed(u32),
+    #[error("it has had {0} attempts, all that payout.max_attempts allows")]
+    UsedUp(u32),
+}
+
+/// Issues a failed release once more: what was decided `first`, under the next attempt. No money moves:
+/// it has been payable since the first.
+///
+/// # Errors
+/// [`ReissueError`] when the current attempt has not failed or was the last of `attempts_max`.
+pub fn reissue(
+    payout: &mut Payout,
+    first: &ReleaseIssued,
+    attempts_max: u32,
+    now: Instant,
+) -> Result<Entry, ReissueError> {
+    if payout.state != PayoutState::Failed {
+        return Err(ReissueError::NotFailed(payout.attempt));
+    }
+    if payout.attempt >= attempts_max {
+        return Err(ReissueError::UsedUp(payout.attempt));
+    }
+    payout.attempt += 1;
+    payout.state = PayoutState::Issued;
+    payout.at = None;
+    Ok(Entry {
+        event: Event::ReleaseIssued(ReleaseIssued {
+            attempt: payout.attempt,
+            issued_at: now,
+            ..first.clone()
+        }),
+        order: payout.order.clone(),
+        hold: payout.hold,
+        currency: Some(payout.currency),
+        transfer: None,
+        cause: payout.attempt.to_string(),
+        traceparent: None,
+    })
 }
 
 fn settled(
@@ -94,6 +153,7 @@ fn settled(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rules::entry::ReleaseReason;
     use crate::rules::fact::{ContentHash, PayoutSubject};
     use uuid::Uuid;
 
@@ -233,6 +293,71 @@ mod tests {
                 "attempt:1:paid:2026-11-02T12:00:00Z",
             ]
         );
+    }
+
+    /// What was decided first: 10.00, of which a debt took 1.00.
+    fn first() -> ReleaseIssued {
+        let amount = |text| Amount::parse(text, Currency::from_code("EUR").unwrap()).unwrap();
+        ReleaseIssued {
+            release_id: ReleaseId(Uuid::nil()),
+            attempt: 1,
+            gross: amount("10.00"),
+            recovered: amount("1.00"),
+            to_deposit: amount("0.00"),
+            amount: amount("9.00"),
+            settlement_id: None,
+            settlement_part: None,
+            settlement_date: None,
+            reason: ReleaseReason::Due,
+            issued_at: Instant::new(jiff::Timestamp::UNIX_EPOCH),
+        }
+    }
+
+    #[test]
+    fn a_failed_release_is_issued_again_with_what_was_decided_first_and_moves_no_money() {
+        let now = Instant::new("2026-11-02T12:00:00Z".parse().unwrap());
+        let mut payout = issued("9.00", 1);
+        let refused = |payout: &mut Payout| reissue(payout, &first(), 3, now).unwrap_err();
+        assert_eq!(refused(&mut payout), ReissueError::NotFailed(1));
+        told(&mut payout, &["failed 10:00"]);
+        let entry = reissue(&mut payout, &first(), 3, now).unwrap();
+        let again = ReleaseIssued {
+            attempt: 2,
+            issued_at: now,
+            ..first()
+        };
+        assert_eq!(entry.event, Event::ReleaseIssued(again));
+        assert_eq!((entry.transfer, entry.cause.as_str()), (None, "2"));
+        assert_eq!((&entry.order, entry.hold), (&payout.order, payout.hold));
+        // Under way again; what the first attempt still says changes nothing.
+        assert_eq!(refused(&mut payout), ReissueError::NotFailed(2));
+        assert_eq!(
+            told(&mut payout, &["failed 11:00", "paid 11:30"]),
+            ["-", "-"]
+        );
+        assert!(is_overtaken(&payout, &result("paid 11:30")));
+        assert!(!is_overtaken(&payout, &result("failed 11:00")));
+        assert!(!is_overtaken(&payout, &result("paid 11:30 #2")));
+        // An answer to the second may be older than the first one's.
+        assert_eq!(told(&mut payout, &["failed 09:00 #2"]), ["failed"]);
+        reissue(&mut payout, &first(), 3, now).unwrap();
+        assert_eq!(
+            told(&mut payout, &["paid 13:00 #3"]),
+            ["paid Payable→Paid 9.00"]
+        );
+        assert_eq!(refused(&mut payout), ReissueError::NotFailed(3));
+    }
+
+    #[test]
+    fn money_that_came_back_is_issued_again_until_the_attempts_are_used_up() {
+        let now = Instant::new("2026-11-02T12:00:00Z".parse().unwrap());
+        let mut payout = issued("9.00", 1);
+        told(&mut payout, &["paid 10:00", "failed 11:00"]);
+        reissue(&mut payout, &first(), 2, now).unwrap();
+        told(&mut payout, &["failed 13:00 #2"]);
+        let refused = reissue(&mut payout, &first(), 2, now).unwrap_err();
+        assert_eq!(refused, ReissueError::UsedUp(2));
+        assert_eq!((payout.state, payout.attempt), (PayoutState::Failed, 2));
     }
 
     #[test]

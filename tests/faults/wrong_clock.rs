@@ -16,6 +16,8 @@ use crate::history::World;
 /// Seconds ahead: beyond what clocks may disagree, a day and more, and past every hold's release date.
 const STEPS: [i64; 6] = [-90_000, -40, 40, 90_000, FAR, FAR];
 const FAR: i64 = 2 * 365 * 86_400;
+/// How soon it is tried again to set it right.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// Prepares a database, to which nobody is connected yet.
 pub async fn prepare(bed: &TestBed) {
@@ -59,14 +61,21 @@ impl World<'_> {
         });
     }
 
-    /// Sets it right, as soon as somebody gets through to it.
-    pub fn set_the_clock_right(&mut self) -> Result<(), String> {
+    /// Sets it right, as soon as somebody gets through to it: while the server is away that is later,
+    /// unless it must be now.
+    pub fn set_the_clock_right(&mut self, now: bool) -> Result<(), String> {
         let until = Instant::now() + Duration::from_secs(60);
         while !self.set_the_clock(0) {
+            if !now {
+                let at = Instant::now() + AGAIN;
+                let what = Healing::Clock;
+                self.heals.push(Heal { at, what });
+                return Ok(());
+            }
             if Instant::now() > until {
                 return Err("nobody gets through to the database's clock".to_owned());
             }
-            std::thread::sleep(Duration::from_millis(100));
+            std::thread::sleep(AGAIN);
         }
         Ok(())
     }

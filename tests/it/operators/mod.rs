@@ -10,6 +10,7 @@ mod pauses;
 mod purses;
 mod reapplied;
 mod rehearsed;
+mod reissued;
 mod reviews;
 mod typed;
 
