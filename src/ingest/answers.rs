@@ -21,6 +21,7 @@ impl Work<'_> {
         let all: Vec<PayoutResult> = results.iter().map(|(_, result)| result.clone()).collect();
         let mut known = tx.known_results(&all).await?;
         let mut payouts = tx.lock_payouts(&all).await?;
+        let lost = tx.lost_attempts(&payouts.keys()).await?;
         let mut fresh = Vec::new();
         for (place, result) in results {
             let kind = if result.paid {
@@ -55,6 +56,13 @@ impl Work<'_> {
                     let entries = payout::apply(payout, result);
                     self.lines
                         .add(&result.merchant, entries, self.source(*place));
+                    // Somebody issued it again before the database lost that.
+                    let next = (key.0.clone(), *release, payout.attempt + 1);
+                    if let Some(first) = lost.get(&next)
+                        && let Ok(entry) = payout::reissue(payout, first, next.2, tx.now)
+                    {
+                        self.lines.add(&result.merchant, [entry], None);
+                    }
                 }
             }
             known.insert(key, result.content);

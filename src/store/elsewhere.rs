@@ -190,6 +190,45 @@ impl Tx {
     }
 }
 
+/// Attempts after the first that were published, by merchant, release and attempt.
+pub type LostAttempts = HashMap<(MerchantId, ReleaseId, u32), ReleaseIssued>;
+
+impl Tx {
+    /// Attempts of these releases that were published before the database lost them; none unless it is
+    /// reconciled.
+    ///
+    /// # Errors
+    /// When the database fails, or holds what this version can't read.
+    pub async fn lost_attempts(
+        &mut self,
+        releases: &[(MerchantId, ReleaseId)],
+    ) -> Result<LostAttempts, StoreError> {
+        if !self.reconciling {
+            return Ok(LostAttempts::new());
+        }
+        let rows = sqlx::query!(
+            r#"SELECT e.merchant_id, e.currency AS "currency!", e.data
+               FROM published_elsewhere e
+               JOIN unnest($1::text[], $2::text[]) AS k (merchant_id, release_id)
+                 ON e.merchant_id = k.merchant_id AND e.subject = k.release_id
+               WHERE e.event = 12 AND NOT e.taken AND e.contradiction IS NULL
+                 AND e.data::json->>'attempt' <> '1'"#,
+            column(releases, |(merchant, _)| merchant.as_str().to_owned()) as _,
+            column(releases, |(_, release)| release.to_string()) as _,
+        )
+        .fetch_all(&mut *self.inner)
+        .await
+        .map_err(failed("read published attempts"))?;
+        rows.into_iter()
+            .map(|row| {
+                let merchant = super::types::merchant_id(&row.merchant_id)?;
+                let release = published_release(&row.data, &row.currency)?;
+                Ok(((merchant, release.release_id, release.attempt), release))
+            })
+            .collect()
+    }
+}
+
 /// A release as its event says it.
 pub(super) fn published_release(data: &str, code: &str) -> Result<ReleaseIssued, StoreError> {
     let wrong =

@@ -48,6 +48,12 @@ impl Payouts {
         self.behind.get(&key).cloned().unwrap_or_default()
     }
 
+    /// All of them.
+    #[must_use]
+    pub fn keys(&self) -> Vec<(MerchantId, ReleaseId)> {
+        self.rows.keys().cloned().collect()
+    }
+
     /// One of them.
     pub fn get_mut(&mut self, merchant: &MerchantId, release: ReleaseId) -> Option<&mut Payout> {
         self.rows.get_mut(&(merchant.clone(), release))

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use holdback::operator::{By, Request};
 use holdback::reconcile::command::{accept, import};
-use holdback::rules::ids::{HoldId, MerchantId, OrderId, TermName};
+use holdback::rules::ids::{HoldId, MerchantId, OrderId, ReleaseId, TermName};
 use holdback::rules::order::BlockKind;
 use serde_json::json;
 
 use crate::harness::backup::{back_up, restore};
-use crate::harness::facts::{adjusted, agreement, closed, deposit, opened, order, paid, refund};
+use crate::harness::facts::{
+    adjusted, agreement, closed, deposit, failed, opened, order, paid, refund,
+};
 use crate::harness::{Holdback, eventually};
 
 fn ann() -> By {
@@ -94,9 +96,17 @@ async fn debts_deposits_credits_payouts_and_early_releases_come_to_the_same_agai
     hb.pass_to("11-12").await;
     hb.send(refund("M-1", "O-3", "R-4", "5", "11-12"));
     let release = hb.release_of("O-3").await;
-    hb.send(paid("M-1", "release_id", &release, "11-12"));
+    hb.send(failed("M-1", "release_id", &release, "11-12"));
     hb.applied().await;
     hb.due_done().await;
+    let again = Request::Reissue {
+        merchant: merchant(),
+        release: ReleaseId(release.parse().expect("a UUID")),
+    };
+    hb.operator().submit(&again, &ann()).await.expect("done");
+    let second = json!({ "attempt": 2 });
+    hb.send(paid("M-1", "release_id", &release, "11-12 01:00").with(second));
+    hb.applied().await;
     let term = TermName::parse("sale").expect("a name");
     let order_id = OrderId::parse("O-4").expect("an id");
     let early = Request::Release {

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use holdback::message::outgoing::EventType;
-use holdback::rules::entry::{Entry, Event};
+use holdback::rules::entry::{Entry, Event, ReleaseIssued, ReleaseReason};
 use holdback::rules::explain::{Circumstances, explain};
 use holdback::rules::fact::{ContentHash, PayoutResult, PayoutSubject};
 use holdback::rules::ids::{MerchantId, ReleaseId};
@@ -231,7 +231,7 @@ fn short(kind: EventType) -> &'static str {
     name.strip_suffix(".v1").unwrap()
 }
 
-/// Every change of a release that an answer of the payout system brings about.
+/// Every change of a release that an answer of the payout system brings about, or another attempt.
 fn of_payouts() -> BTreeSet<Change> {
     let name = |state: PayoutState| match state {
         PayoutState::Issued => "issued",
@@ -274,6 +274,10 @@ fn of_payouts() -> BTreeSet<Change> {
                 content: ContentHash([0; 16]),
                 traceparent: None,
             };
+            if payout::reissue(&mut payout.clone(), &issue(&payout), 2, at(12)).is_ok() {
+                let again = (name(state), name(PayoutState::Issued), "release.issued");
+                changes.insert((again.0.to_owned(), again.1.to_owned(), again.2.to_owned()));
+            }
             let entries = payout::apply(&mut payout, &result);
             assert_eq!(
                 entries.is_empty(),
@@ -290,6 +294,23 @@ fn of_payouts() -> BTreeSet<Change> {
         }
     }
     changes
+}
+
+/// The first issue of a release.
+fn issue(of: &Payout) -> ReleaseIssued {
+    ReleaseIssued {
+        release_id: of.release,
+        attempt: 1,
+        gross: of.amount,
+        recovered: Amount::zero(of.currency),
+        to_deposit: Amount::zero(of.currency),
+        amount: of.amount,
+        settlement_id: None,
+        settlement_part: None,
+        settlement_date: None,
+        reason: ReleaseReason::Early,
+        issued_at: Instant::MAX,
+    }
 }
 
 /// What the diagram under a heading draws: `a --> b: x, y`.
