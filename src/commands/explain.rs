@@ -11,7 +11,9 @@ use crate::ingest;
 use crate::release::passage;
 use crate::rules::explain::words::{self, Language};
 use crate::rules::explain::{self, Circumstances};
-use crate::rules::ids::{MerchantId, OrderId};
+use crate::rules::hold::Hold;
+use crate::rules::ids::{MerchantId, OrderId, ReleaseId};
+use crate::rules::order::Order;
 use crate::rules::release::Clock as ReleaseClock;
 use crate::rules::shadow::Mode;
 use crate::store::history::HistoryLine;
@@ -50,6 +52,7 @@ pub(super) async fn run(config: &Config, args: &ExplainArgs) -> anyhow::Result<(
         behind: passage.gate.behind.clone(),
         calendars: store.calendars().await?,
         due,
+        payouts: store.answers(&order.merchant, &releases(&order)).await?,
         messages: store.causes(&order.merchant, &order.id).await?,
     };
     let explanation = explain::explain(&order, clock, &circumstances);
@@ -83,6 +86,15 @@ pub(super) async fn run(config: &Config, args: &ExplainArgs) -> anyhow::Result<(
         });
     }
     Ok(())
+}
+
+/// The releases of an order's holds.
+fn releases(order: &Order) -> Vec<ReleaseId> {
+    let of = |hold: &Hold| {
+        let id = hold.id;
+        (1..=hold.releases).map(move |n| ReleaseId::of(id, n))
+    };
+    order.holds.iter().flat_map(of).collect()
 }
 
 /// Says that not all that is released is paid by holdback, if so.

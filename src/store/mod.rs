@@ -52,6 +52,7 @@ pub mod rebooking;
 pub mod receivables;
 pub mod reconciliation;
 pub mod recovery;
+pub mod reissues;
 pub mod replays;
 pub mod reviews;
 pub mod settlements;

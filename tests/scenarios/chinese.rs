@@ -4,10 +4,12 @@ use holdback::message::Reason;
 use holdback::message::incoming::InputType;
 use holdback::rules::explain::words::{self, Language};
 use holdback::rules::explain::{BlockExplained, Explanation, Owed};
-use holdback::rules::ids::MerchantId;
-use holdback::rules::money::Currency;
+use holdback::rules::ids::{MerchantId, ReleaseId};
+use holdback::rules::money::{Amount, Currency};
 use holdback::rules::order::Block;
 use holdback::rules::pause::Scope;
+use holdback::rules::payout::{Payout, PayoutState};
+use holdback::rules::time::Instant;
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -92,6 +94,42 @@ fn every_situation_is_told_without_english() {
     is_chinese(&answer(&[SALE, COMPLETED], early, &circumstances()));
     early.gate = None;
     is_chinese(&answer(&[SALE, COMPLETED], early, &circumstances()));
+}
+
+#[test]
+fn what_the_payout_system_has_answered_is_told_in_both_languages() {
+    let currency = Currency::from_code("CNY").unwrap();
+    let at: Timestamp = "2026-05-12T01:00:00Z".parse().unwrap();
+    let payout = |state, attempt, at: Option<Timestamp>| Payout {
+        merchant: MerchantId::parse("M1").unwrap(),
+        release: ReleaseId(Uuid::nil()),
+        order: None,
+        hold: None,
+        currency,
+        amount: Amount::parse("9.00", currency).unwrap(),
+        attempt,
+        state,
+        at: at.map(Instant::new),
+    };
+    let mut around = circumstances();
+    around.payouts = vec![
+        payout(PayoutState::Paid, 1, Some(at)),
+        payout(PayoutState::Failed, 1, Some(at)),
+        payout(PayoutState::Issued, 2, None),
+    ];
+    let answer = answer(&[SALE, COMPLETED], clock("05-13"), &around);
+    is_chinese(&answer);
+    let text = words::tell(&answer, Language::English);
+    let release = Uuid::nil();
+    for line in [
+        format!("Paid at 2026-05-12T01:00:00Z: 9.00 of release {release}, attempt 1."),
+        format!(
+            "The payout of 9.00 failed at 2026-05-12T01:00:00Z: release {release}, attempt 1. It waits until it is issued again, which an operator can do."
+        ),
+        format!("Issued again: 9.00 of release {release}, attempt 2, not answered yet."),
+    ] {
+        assert!(text.contains(&line), "{line} is missing in\n{text}");
+    }
 }
 
 #[test]

@@ -22,6 +22,7 @@ use super::ids::{HoldId, TermName};
 use super::money::Amount;
 use super::order::Order;
 use super::pause::Pause;
+use super::payout::Payout;
 use super::release::Clock;
 use super::time::Instant;
 
@@ -43,6 +44,8 @@ pub struct Circumstances {
     /// The message that caused it (`topic/partition/offset`), by the event's subject: `sale`,
     /// `clock`, `block …`, `cleared …`, `refund …`, `dispute …`.
     pub messages: BTreeMap<String, String>,
+    /// What the payout system has answered of the order's releases.
+    pub payouts: Vec<Payout>,
 }
 
 /// One order, explained at one moment.
@@ -61,6 +64,8 @@ pub struct Explanation {
     pub refunds: Vec<Charged>,
     /// What the merchant owes because of this order.
     pub owed: Vec<Owed>,
+    /// What the payout system has answered of the order's releases, oldest answer first.
+    pub payouts: Vec<Payout>,
     /// Keys of the facts that wait for the order, an agreement or their dispute.
     pub parked: Vec<String>,
 }
@@ -217,6 +222,7 @@ pub fn explain(order: &Order, clock: Clock, circumstances: &Circumstances) -> Ex
         reviews: reviews::reviews(order),
         refunds: charges(order, circumstances),
         owed: owed(order),
+        payouts: circumstances.payouts.clone(),
         parked: order
             .parked
             .iter()

@@ -203,6 +203,8 @@ async fn failed_payouts_are_listed_and_issued_again_by_command() {
     assert_eq!((code, said.trim()), (Some(0), "no payout has failed"));
     let (_, said) = typed(&["payout", "list", "--json"]);
     assert!(said.contains("\"state\": \"failed\""), "{said}");
+    let (_, said) = typed(&["explain", "--merchant", "M-1", "O-1"]);
+    assert!(said.contains("The payout of 100.00 failed at"), "{said}");
     // Nothing reads the input any more, and nothing is issued again past what may lie there.
     let by = ["--actor", "Ann", "--reason", "new account"];
     let words = ["payout", "reissue", "--merchant", "M-1", "--release"];

@@ -82,6 +82,9 @@ pub fn tell(it: &Explanation, language: Language) -> String {
             ));
         }
     }
+    for payout in &it.payouts {
+        lines.say(&parts::payout(payout, language));
+    }
     for key in &it.parked {
         lines.say(&both!(
             language,

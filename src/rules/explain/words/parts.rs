@@ -4,7 +4,9 @@ use super::Language::{self, Chinese, English};
 use super::stored;
 use crate::rules::agreement::Anchor;
 use crate::rules::explain::{Finding, ReviewExplained, Test, Then, Way, Who};
+use crate::rules::payout::{Payout, PayoutState};
 use crate::rules::review::Decision;
+use crate::rules::time::Instant;
 
 pub(super) fn state(state: &'static str, language: Language) -> &'static str {
     match (language, state) {
@@ -236,5 +238,28 @@ fn moment(moment: &'static str, language: Language) -> &'static str {
         (Chinese, "end of the time to answer") => "答复期限届满",
         (Chinese, "alarm about the decision") => "裁决超时告警",
         (_, other) => other,
+    }
+}
+
+/// What the payout system has answered of a release, and who can act.
+pub(super) fn payout(it: &Payout, language: Language) -> String {
+    let (amount, release, attempt) = (it.amount, it.release, it.attempt);
+    let at = it.at.as_ref().map(Instant::to_string).unwrap_or_default();
+    match it.state {
+        PayoutState::Paid => both!(
+            language,
+            "Paid at {at}: {amount} of release {release}, attempt {attempt}.",
+            "付款：解冻 {release} 的 {amount} 已于 {at} 支付（第 {attempt} 次）。"
+        ),
+        PayoutState::Failed => both!(
+            language,
+            "The payout of {amount} failed at {at}: release {release}, attempt {attempt}. It waits until it is issued again, which an operator can do.",
+            "付款：解冻 {release} 的 {amount} 于 {at} 付款失败（第 {attempt} 次），等待重新发放；运营人员可操作。"
+        ),
+        PayoutState::Issued => both!(
+            language,
+            "Issued again: {amount} of release {release}, attempt {attempt}, not answered yet.",
+            "付款：解冻 {release} 的 {amount} 已重新发放（第 {attempt} 次），尚无结果。"
+        ),
     }
 }
