@@ -29,6 +29,9 @@ impl Release {
         let mut failed = tx
             .claim_failed(failed_by, settings.max_attempts, limit)
             .await?;
+        if failed.is_empty() {
+            return Ok(0);
+        }
         let mut lines = Lines::default();
         for it in &mut failed {
             let entry = reissue(&mut it.payout, &it.first, settings.max_attempts, tx.now)
