@@ -160,8 +160,21 @@ impl RunArgs {
 pub struct MigrateArgs {
     /// Prints the SQL that makes the roles for least privilege, and does nothing else; a superuser
     /// runs it before the first `migrate`
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["distribute", "dry_run"])]
     pub print_roles: bool,
+    /// Then spreads the tables over the machines of a cluster, by merchant; again does nothing
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub distribute: Option<Distribute>,
+    /// Prints the SQL of `--distribute`, and does nothing else
+    #[arg(long, requires = "distribute")]
+    pub dry_run: bool,
+}
+
+/// What spreads tables over machines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Distribute {
+    /// Citus, the extension of PostgreSQL: laid out, not yet run on it
+    Citus,
 }
 
 #[derive(Debug, Args)]

@@ -34,7 +34,7 @@ use crate::reconcile::command as reconcile;
 use crate::rules::shadow::Mode;
 use crate::service::{self, Controls, Service};
 use crate::simulate::command as simulate;
-use crate::store::Store;
+use crate::store::{Store, shards};
 use crate::telemetry;
 
 /// Read when no `--config` names another and it is there.
@@ -60,7 +60,11 @@ pub async fn execute(cli: Cli) -> anyhow::Result<()> {
             say(include_str!("../../schemas/roles.sql").trim_end());
             Ok(())
         }
-        Command::Migrate(_) => migrate(&configured()?).await,
+        Command::Migrate(args) if args.dry_run => {
+            say(shards::script().trim_end());
+            Ok(())
+        }
+        Command::Migrate(args) => migrate(&configured()?, args.distribute.is_some()).await,
         Command::Topics(args) => topics(&configured()?, &args).await,
         Command::Check => check(&configured()?).await,
         Command::Explain(args) => explain::run(&configured()?, &args).await,
@@ -134,14 +138,26 @@ async fn run(config: Config, roles: &BTreeSet<Role>) -> anyhow::Result<()> {
     service.run(roles, controls).await
 }
 
-async fn migrate(config: &Config) -> anyhow::Result<()> {
+async fn migrate(config: &Config, distribute: bool) -> anyhow::Result<()> {
     let store = preflight::connect(config, Clock::Database).await?;
+    if distribute && !store.has_citus().await? {
+        bail!(
+            "this database has no Citus, nothing was done: install it on each machine and run \
+             CREATE EXTENSION citus in this database as a superuser first"
+        );
+    }
     store.migrate().await?;
     let (_, taken) = store.schema_version().await?;
     say(&format!(
         "the schema is at version {}",
         taken.unwrap_or_default()
     ));
+    if distribute {
+        match store.distribute().await?.as_slice() {
+            [] => say("every table was laid out before"),
+            laid => say(&format!("laid out: {}", laid.join(", "))),
+        }
+    }
     Ok(())
 }
 

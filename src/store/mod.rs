@@ -56,6 +56,7 @@ pub mod reissues;
 pub mod replays;
 pub mod reviews;
 pub mod settlements;
+pub mod shards;
 pub mod strays;
 mod types;
 pub mod vitals;

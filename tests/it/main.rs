@@ -31,6 +31,7 @@ mod releases;
 mod reviews;
 mod security;
 mod shadow;
+mod shards;
 mod simulated;
 mod statements;
 mod stopping;

@@ -16,6 +16,7 @@ mod kafka;
 pub mod process;
 mod proof;
 pub mod python;
+mod queries;
 pub mod raw;
 pub mod story;
 mod topics;
@@ -32,6 +33,7 @@ pub use bench::Bench;
 pub use holdback::{Holdback, INPUTS, at, eventually, eventually_in};
 pub use kafka::{Listener, LocalKafka};
 pub use process::Process;
+pub use queries::queries;
 
 /// Where the servers of this run are, and what keeps them running.
 pub struct Services {

@@ -1,13 +1,10 @@
 //! The roles of `schemas/roles.sql`: each can do all that it is for, and nothing else.
 
-use std::path::Path;
-
-use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tokio::task::block_in_place;
 
 use super::watch::{Settings, Watch, setting};
-use crate::harness::{TestBed, local_postgres, services};
+use crate::harness::{TestBed, local_postgres, queries, services};
 
 const PASSWORD: &str = "correct-role-staple";
 const ROLES: [&str; 3] = ["holdback_migrator", "holdback_service", "holdback_reader"];
@@ -105,20 +102,6 @@ fn work(bed: &TestBed) {
     ] {
         watch.works(question, &reader);
     }
-}
-
-/// The committed queries of the program, as `cargo sqlx prepare` wrote them.
-fn queries() -> Vec<(String, usize)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(".sqlx");
-    let files = std::fs::read_dir(folder).expect("the committed queries");
-    let queries = files.map(|file| {
-        let text = std::fs::read(file.expect("a file").path()).expect("a query");
-        let query: Value = serde_json::from_slice(&text).expect("JSON");
-        let parameters = query["describe"]["parameters"]["Left"].as_array();
-        let sql = query["query"].as_str().expect("a query").to_owned();
-        (sql, parameters.map_or(0, Vec::len))
-    });
-    queries.collect()
 }
 
 /// Postgres checks the rights of a statement when its plan is about to run: without running it, each
