@@ -17,7 +17,7 @@ const SELDOM: &str = "published_elsewhere";
 
 /// Statements that do not say whose rows they are about: a part of each, and what it asks each shard
 /// for. A shard answers for its own merchants.
-const OF_EACH_SHARD: [(&str, &str); 33] = [
+const OF_EACH_SHARD: [(&str, &str); 34] = [
     // The service's own loops.
     (
         "DELETE FROM due WHERE ctid = ANY",
@@ -58,6 +58,10 @@ const OF_EACH_SHARD: [(&str, &str); 33] = [
     (
         "WHERE agreement_no = a.agreement_no AND live_calendar < c.version",
         "holds that follow an older calendar",
+    ),
+    (
+        "FROM payouts d WHERE state = 3 AND answered_at <= $1",
+        "failed payouts to issue again",
     ),
     // The same order under another merchant (contract, section 10).
     (
