@@ -9,6 +9,7 @@
 mod approval;
 mod charge;
 pub mod commands;
+mod holds;
 mod orders;
 mod parked;
 mod patience;
@@ -28,7 +29,7 @@ use crate::config::Config;
 use crate::ingest::{self, Rules};
 use crate::release::{passage, recovery};
 use crate::rules::decide::{Said, World};
-use crate::rules::ids::{HoldId, MerchantId, OrderId};
+use crate::rules::ids::{MerchantId, OrderId};
 use crate::rules::pause::{Pause, Pauses, Scope};
 use crate::rules::time::Instant;
 use crate::store::agreements::Catalogue;
@@ -213,14 +214,11 @@ impl Operator {
                 self.on_order(tx, request, act, key, None).await?
             }
             Request::Extend { merchant, hold, .. } => {
-                let key = (merchant.clone(), home(tx, merchant, *hold).await?);
-                self.on_order(tx, request, act, key, None).await?
+                self.extend(tx, request, act, (merchant, *hold)).await?
             }
             Request::Release { merchant, hold, .. } => {
-                let pauses = tx.hold_pauses().await?;
-                self.pass(tx, act.asked_at).await?;
-                let key = (merchant.clone(), home(tx, merchant, *hold).await?);
-                self.on_order(tx, request, act, key, Some(&pauses)).await?
+                self.release_early(tx, request, act, (merchant, *hold))
+                    .await?
             }
             Request::ReleaseCredit { merchant, credit } => {
                 self.release_credit(tx, request, act, (merchant, *credit))
@@ -362,14 +360,6 @@ async fn pause(
     let what_follows = "nothing is decided any more, what was decided goes out";
     let says = format!("{scope} are paused: {what_follows}");
     Ok(Outcome::of(request, says))
-}
-
-/// The order that a hold belongs to.
-async fn home(tx: &mut Tx, merchant: &MerchantId, hold: HoldId) -> Result<OrderId, OperatorError> {
-    match tx.order_of_hold(merchant, hold).await? {
-        Some(order) => Ok(order),
-        None => refuse(format!("merchant {merchant} has no hold {hold}")),
-    }
 }
 
 fn operation<'a>(

@@ -54,6 +54,14 @@ impl Holdback {
         .await;
     }
 
+    async fn issue_again(&self, release: &str) {
+        let again = Request::Reissue {
+            merchant: merchant(),
+            release: ReleaseId(release.parse().expect("a UUID")),
+        };
+        self.operator().submit(&again, &ann()).await.expect("done");
+    }
+
     async fn release_of(&self, order: &str) -> String {
         let events = self.events();
         let released = events
@@ -99,11 +107,7 @@ async fn debts_deposits_credits_payouts_and_early_releases_come_to_the_same_agai
     hb.send(failed("M-1", "release_id", &release, "11-12"));
     hb.applied().await;
     hb.due_done().await;
-    let again = Request::Reissue {
-        merchant: merchant(),
-        release: ReleaseId(release.parse().expect("a UUID")),
-    };
-    hb.operator().submit(&again, &ann()).await.expect("done");
+    hb.issue_again(&release).await;
     let second = json!({ "attempt": 2 });
     hb.send(paid("M-1", "release_id", &release, "11-12 01:00").with(second));
     hb.applied().await;
