@@ -6,7 +6,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
-use super::cases::{Case, Cases};
+use super::cases::{Case, Cases, OrderKey};
 use super::numbers::{fact_number, number_fact};
 use super::orders::{Found, Reparse, find};
 use super::types::{column, order_key, unreadable};
@@ -190,12 +190,13 @@ impl Tx {
     /// When the database fails.
     pub async fn under_other_merchants(
         &mut self,
-        keys: &[(MerchantId, OrderId)],
-    ) -> Result<Vec<((MerchantId, OrderId), MerchantId)>, StoreError> {
+        keys: &[OrderKey],
+    ) -> Result<Vec<(OrderKey, MerchantId)>, StoreError> {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
-        let rows = sqlx::query!(
+        let rows = sqlx::query_as!(
+            Namesake,
             r#"SELECT k.merchant_id AS "merchant_id!", k.order_id AS "order_id!",
                       o.merchant_id AS "other!"
                FROM unnest($1::text[], $2::text[]) AS k (merchant_id, order_id)
@@ -209,12 +210,7 @@ impl Tx {
         .fetch_all(&mut *self.inner)
         .await
         .map_err(failed("look for orders under other merchants"))?;
-        rows.into_iter()
-            .map(|row| {
-                let other = super::types::merchant_id(&row.other)?;
-                Ok((order_key(&row.merchant_id, &row.order_id)?, other))
-            })
-            .collect()
+        rows.into_iter().map(Namesake::read).collect()
     }
 
     /// Which of these orders are waited for under another merchant.
@@ -223,12 +219,13 @@ impl Tx {
     /// When the database fails.
     pub async fn waited_for_elsewhere(
         &mut self,
-        keys: &[(MerchantId, OrderId)],
-    ) -> Result<Vec<((MerchantId, OrderId), MerchantId)>, StoreError> {
+        keys: &[OrderKey],
+    ) -> Result<Vec<(OrderKey, MerchantId)>, StoreError> {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
-        let rows = sqlx::query!(
+        let rows = sqlx::query_as!(
+            Namesake,
             r#"SELECT DISTINCT k.merchant_id AS "merchant_id!", k.order_id AS "order_id!",
                       p.merchant_id AS "other!"
                FROM unnest($1::text[], $2::text[]) AS k (merchant_id, order_id)
@@ -243,12 +240,7 @@ impl Tx {
         .fetch_all(&mut *self.inner)
         .await
         .map_err(failed("look for facts under other merchants"))?;
-        rows.into_iter()
-            .map(|row| {
-                let other = super::types::merchant_id(&row.other)?;
-                Ok((order_key(&row.merchant_id, &row.order_id)?, other))
-            })
-            .collect()
+        rows.into_iter().map(Namesake::read).collect()
     }
 
     /// Orders under review because one of these, of another merchant, was not known yet.
@@ -257,12 +249,13 @@ impl Tx {
     /// When the database fails.
     pub async fn suspected_for(
         &mut self,
-        keys: &[(MerchantId, OrderId)],
-    ) -> Result<Vec<((MerchantId, OrderId), MerchantId)>, StoreError> {
+        keys: &[OrderKey],
+    ) -> Result<Vec<(OrderKey, MerchantId)>, StoreError> {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
-        let rows = sqlx::query!(
+        let rows = sqlx::query_as!(
+            Namesake,
             r#"SELECT b.merchant_id AS "merchant_id!", b.order_id AS "order_id!",
                       k.merchant_id AS "other!"
                FROM unnest($1::text[], $2::text[]) AS k (merchant_id, order_id)
@@ -277,12 +270,21 @@ impl Tx {
         .fetch_all(&mut *self.inner)
         .await
         .map_err(failed("look for orders under review for a stranger"))?;
-        rows.into_iter()
-            .map(|row| {
-                let other = super::types::merchant_id(&row.other)?;
-                Ok((order_key(&row.merchant_id, &row.order_id)?, other))
-            })
-            .collect()
+        rows.into_iter().map(Namesake::read).collect()
+    }
+}
+
+/// An order, and another merchant who has one of the same id.
+struct Namesake {
+    merchant_id: String,
+    order_id: String,
+    other: String,
+}
+
+impl Namesake {
+    fn read(self) -> Result<(OrderKey, MerchantId), StoreError> {
+        let other = super::types::merchant_id(&self.other)?;
+        Ok((order_key(&self.merchant_id, &self.order_id)?, other))
     }
 }
 
