@@ -54,6 +54,8 @@ pub enum Bug {
     CloseAhead,
     /// A database without room is taken for a fault of the messages.
     BuryWithoutRoom,
+    /// What the database refuses is refused with its whole batch.
+    BuryBatch,
     /// Clocks that disagree are believed.
     TrustClocks,
     /// A fact that comes before what it belongs to is not kept.
@@ -88,6 +90,7 @@ impl Bug {
             Self::HaltOvertaken => "halt-overtaken",
             Self::CloseAhead => "close-ahead",
             Self::BuryWithoutRoom => "bury-without-room",
+            Self::BuryBatch => "bury-batch",
             Self::TrustClocks => "trust-clocks",
             Self::ForgetWaiting => "forget-waiting",
             Self::IgnoreReturns => "ignore-returns",

@@ -14,6 +14,7 @@ const RARE: &[(&str, &str)] = &[
     ),
     ("rare: batch tried again", "a batch is tried again"),
     ("rare: release step tried again", "a release step failed"),
+    ("rare: batch bisected", "the database refuses a batch"),
     ("rare: deadlock", "deadlock detected"),
     (
         "rare: publishing began anew",

@@ -18,7 +18,7 @@ use crate::harness::{TestBed, say};
 use crate::payouts::PayoutSide;
 use crate::servers::{PROCESSES, Servers};
 use crate::slots::Slot;
-use crate::wrong_clock;
+use crate::{refused, wrong_clock};
 
 pub const PARTITIONS: i32 = 4;
 /// The faults at the settlement instant begin so long before it.
@@ -87,6 +87,7 @@ pub fn play(
     let (brokers, url) = (servers.kafka.brokers(), servers.postgres.url());
     let bed = runtime.block_on(TestBed::on(&name, brokers, url, PARTITIONS));
     migrate(&bed);
+    runtime.block_on(refused::prepare(&bed));
     if script.faults.contains(&Fault::Clock) {
         runtime.block_on(wrong_clock::prepare(&bed));
     }

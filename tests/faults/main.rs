@@ -23,6 +23,7 @@ mod payouts;
 #[cfg(feature = "planted-bugs")]
 mod planted;
 mod proxy;
+mod refused;
 mod restored;
 mod runs;
 mod servers;

@@ -22,6 +22,7 @@ const PLANTED: &[(Bug, &str, &str)] = &[
     (Bug::DecideTwice, "none", "decided once"),
     (Bug::SkipInput, "none", "state"),
     (Bug::MangleLetters, "none", "dead letters"),
+    (Bug::BuryBatch, "none", "dead letters"),
     (Bug::ForgetWaiting, "none", "state"),
     (Bug::IgnoreReturns, "none", "payouts"),
     (Bug::GiveUp, "broker", "drained"),

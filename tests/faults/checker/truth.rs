@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::cents;
-use crate::generator::Logged;
+use crate::generator::{BAD, Logged};
 
 /// One line of an agreement.
 #[derive(Debug, Clone)]
@@ -122,7 +122,7 @@ pub struct Truth {
     pub payouts: BTreeMap<String, BTreeSet<(Timestamp, bool)>>,
     /// Refunds whose order never comes.
     pub orphans: Vec<String>,
-    /// Messages that can't be read, by topic, partition and offset: key and value.
+    /// Messages that can't be read, or that the database refuses, by topic, partition and offset: key and value.
     pub bad: BTreeMap<(String, i32, i64), (String, String)>,
     /// Values that may lie somewhere else, too.
     pub doubtful: HashSet<String>,
@@ -158,14 +158,16 @@ impl Truth {
         } else {
             self.doubtful.insert(logged.value.clone());
         }
-        let Ok(value) = serde_json::from_str::<Value>(&logged.value) else {
+        if logged.key.starts_with(BAD) {
             if known {
                 let place = (logged.topic.clone(), logged.partition, logged.offset);
                 let bytes = (logged.key.clone(), logged.value.clone());
                 self.bad.insert(place, bytes);
             }
             return Ok(());
-        };
+        }
+        let value: Value =
+            serde_json::from_str(&logged.value).map_err(|error| error.to_string())?;
         if logged.kind == "agreement.published.v1" {
             self.agreements
                 .insert(text(&value, "merchant_id")?, agreement(&value)?);

@@ -19,6 +19,9 @@ use serde::{Deserialize, Serialize};
 pub use plan::{Plan, Planned, Shape};
 pub use sender::Sender;
 
+/// How the keys of messages begin that must become dead letters.
+pub const BAD: &str = "bad-";
+
 /// One message that was sent and acknowledged: a line of the log.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Logged {

@@ -14,6 +14,9 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 
+use super::BAD;
+use crate::refused::REFUSED;
+
 /// A message and when to send it.
 #[derive(Debug, Clone)]
 pub struct Planned {
@@ -89,6 +92,7 @@ impl Plan {
         }
         for number in 0..shape.seconds / 3 {
             planner.bad(shape.first + number);
+            planner.refused(shape.first + number);
             planner.orphan(shape.first + number);
         }
         planner.rush();
@@ -304,8 +308,25 @@ impl Planner {
             at_ms,
             topic,
             kind: "order.completed.v1".to_owned(),
-            key: format!("bad-{number}"),
+            key: format!("{BAD}{number}"),
             value: format!("{{\"order_id\": nonsense {number}"),
+        });
+    }
+
+    /// Something that reads well and only the database refuses.
+    fn refused(&mut self, number: u64) {
+        let at_ms = self.random.random_range(0..self.shape.seconds * 1000);
+        let refund = json!({
+            "refund_id": format!("{REFUSED}{number}"), "order_id": format!("refused-{number}"),
+            "merchant_id": "Y-0", "amount": "1.00", "currency": "EUR",
+            "refunded_at": self.ago(24 * 2)
+        });
+        self.plan.messages.push(Planned {
+            at_ms,
+            topic: "refund",
+            kind: "refund.succeeded.v1".to_owned(),
+            key: format!("{BAD}{number}"),
+            value: refund.to_string(),
         });
     }
 
@@ -323,7 +344,7 @@ impl Planner {
     /// Sends a part of everything again, one to four times.
     fn repeat(&mut self) {
         for place in 0..self.plan.messages.len() {
-            if !self.one_in(10) || self.plan.messages[place].key.starts_with("bad-") {
+            if !self.one_in(10) || self.plan.messages[place].key.starts_with(BAD) {
                 continue;
             }
             for _ in 0..self.random.random_range(1..5) {
